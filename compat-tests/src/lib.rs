@@ -1,0 +1,1 @@
+//! Drives the release binary with real clients.

@@ -1,0 +1,1 @@
+//! Consumer groups and offsets as pure state machines over records.

@@ -1,0 +1,1 @@
+//! Ordered record batches with offsets.

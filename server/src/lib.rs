@@ -1,0 +1,1 @@
+//! A Kafka server as a value.
