@@ -1,1 +1,5 @@
-//! Drives the release binary with real clients.
+//! Drives the release binary with real clients and compares it with Apache Kafka.
+
+pub mod kafka;
+pub mod klamm;
+pub mod server_process;
