@@ -1,0 +1,116 @@
+//! The record-batch format, which is the same on the wire and on disk.
+//!
+//! Bytes come in as [`RawBatch`] or as anything at all, and become a [`Batch`] once: by
+//! [`validate`] when a client or a coordinator sends them, by [`RawBatch::check`] when they are
+//! read back. Whoever holds a `Batch` need not look again.
+
+pub mod header;
+mod stamp;
+mod validate;
+
+use bytes::Bytes;
+
+pub use header::{
+    Attributes, BATCH_HEADER_BYTES, BatchHeader, Codec, HeaderError, MAGIC_V2, NO_SEQUENCE,
+    NO_TIMESTAMP_MS, TimestampType,
+};
+pub use stamp::{STAMP_BYTES, StampedBatch, stamp};
+pub use validate::{
+    BatchError, CompressionTarget, Origin, RecordError, RecordErrorKind, RequestError, Rules,
+    validate,
+};
+
+/// The bytes of exactly one batch, whose header could be read. The checksum has not been compared.
+#[derive(Clone, Debug)]
+pub struct RawBatch {
+    bytes: Bytes,
+    header: BatchHeader,
+}
+
+impl RawBatch {
+    /// Takes the first batch off the front of `bytes`, sharing the memory.
+    ///
+    /// # Errors
+    /// As [`BatchHeader::parse`], and [`HeaderError::TooShort`] when the batch is longer than
+    /// `bytes`. `bytes` is left alone then.
+    pub fn split_from(bytes: &mut Bytes) -> Result<RawBatch, HeaderError> {
+        let header = BatchHeader::parse(bytes)?;
+        if header.total_bytes() > bytes.len() {
+            return Err(HeaderError::TooShort {
+                available_bytes: bytes.len(),
+            });
+        }
+        Ok(RawBatch {
+            bytes: bytes.split_to(header.total_bytes()),
+            header,
+        })
+    }
+
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    pub fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// Whether the checksum in the header is that of the bytes. Reads the whole batch.
+    pub fn is_crc_valid(&self) -> bool {
+        self.header.crc == crc_of(&self.bytes)
+    }
+
+    /// Compares the checksum, and trusts the rest to have been validated when it was appended.
+    ///
+    /// # Errors
+    /// [`HeaderError::CrcMismatch`].
+    pub fn check(self) -> Result<Batch, HeaderError> {
+        let computed = crc_of(&self.bytes);
+        if self.header.crc != computed {
+            return Err(HeaderError::CrcMismatch {
+                stored: self.header.crc,
+                computed,
+            });
+        }
+        Ok(Batch::new(self.bytes, self.header))
+    }
+}
+
+/// One batch that may be appended or served: it is complete, its magic is 2, its checksum is
+/// right, and what [`validate`] checks has been checked before it was first appended.
+///
+/// Cloning shares the bytes.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    bytes: Bytes,
+    header: BatchHeader,
+}
+
+impl Batch {
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    pub fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
+    /// The records section, compressed or not as the attributes say.
+    pub fn records_bytes(&self) -> &[u8] {
+        &self.bytes[BATCH_HEADER_BYTES..]
+    }
+
+    /// Puts together what the caller has just checked or built.
+    fn new(bytes: Bytes, header: BatchHeader) -> Batch {
+        assert!(bytes.len() == header.total_bytes());
+        Batch { bytes, header }
+    }
+}
+
+/// CRC-32C over what the checksum of a batch covers. `batch` must be one whole batch.
+fn crc_of(batch: &[u8]) -> u32 {
+    crc32c::crc32c(batch.get(header::ATTRIBUTES_AT..).unwrap_or_default())
+}
