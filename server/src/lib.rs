@@ -1,1 +1,3 @@
 //! A Kafka server as a value.
+
+pub mod config;

@@ -1,0 +1,14 @@
+//! Typed views: what the rest of the server reads instead of names and text.
+//!
+//! A view is a value. It is made from the settings whenever they change and never written to afterwards.
+
+mod broker;
+mod group;
+mod topic;
+
+pub use broker::{
+    BrokerConfig, CleanerConfig, CompressionLevels, ConsumerGroupDefaults, FsyncPolicy, GroupCoordinatorConfig,
+    LogTimers, NetworkConfig, OffsetsConfig, StorageRoot, TransactionConfig,
+};
+pub use group::GroupConfig;
+pub use topic::{CleanupPolicy, TimestampType, TopicCompression, TopicConfig};
