@@ -2,4 +2,5 @@
 
 pub mod kafka;
 pub mod klamm;
+pub mod schema;
 pub mod server_process;
