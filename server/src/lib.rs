@@ -1,3 +1,4 @@
 //! A Kafka server as a value.
 
+pub mod cluster;
 pub mod config;
