@@ -1,0 +1,13 @@
+//! Strings as Kafka reads them.
+
+use bytes::Bytes;
+use kafka_protocol::protocol::StrBytes;
+
+/// Reads a string the way Kafka does (`Readable.readString`): bytes that are not UTF-8 become U+FFFD instead of an
+/// error. Valid UTF-8, which is everything real clients send, is not copied.
+pub(crate) fn decode_text(bytes: Bytes) -> StrBytes {
+    match StrBytes::from_utf8(bytes.clone()) {
+        Ok(text) => text,
+        Err(_) => StrBytes::from_string(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
