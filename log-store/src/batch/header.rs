@@ -167,11 +167,7 @@ impl BatchHeader {
 
     /// The offset of the last record (inclusive), which compaction may have removed.
     pub fn last_offset(&self) -> Offset {
-        Offset(
-            self.base_offset
-                .0
-                .wrapping_add(i64::from(self.last_offset_delta)),
-        )
+        self.record_offset(self.last_offset_delta)
     }
 
     /// The offset after the last record.
@@ -187,6 +183,19 @@ impl BatchHeader {
             return NO_SEQUENCE;
         }
         add_to_sequence(self.base_sequence, self.last_offset_delta)
+    }
+
+    /// The offset of a record of this batch.
+    pub fn record_offset(&self, offset_delta: i32) -> Offset {
+        Offset(self.base_offset.0.wrapping_add(i64::from(offset_delta)))
+    }
+
+    /// The timestamp of a record of this batch: with log append time, all have the same.
+    pub fn record_timestamp_ms(&self, timestamp_delta: i64) -> i64 {
+        match self.attributes.timestamp_type() {
+            TimestampType::CreateTime => self.base_timestamp_ms.wrapping_add(timestamp_delta),
+            TimestampType::LogAppendTime => self.max_timestamp_ms,
+        }
     }
 
     /// The moment from which on the cleaner may drop the tombstones and markers of this batch
@@ -383,6 +392,11 @@ impl std::error::Error for HeaderError {}
 /// length field included, within an `i32`, as Kafka's segment positions require.
 const BATCH_LENGTH_MIN: i32 = (BATCH_HEADER_BYTES - LOG_OVERHEAD_BYTES) as i32;
 const BATCH_LENGTH_MAX: i32 = i32::MAX - LOG_OVERHEAD_BYTES as i32;
+
+/// CRC-32C over what the checksum of a batch covers. `batch` must be one whole batch.
+pub(super) fn crc_of(batch: &[u8]) -> u32 {
+    crc32c::crc32c(batch.get(ATTRIBUTES_AT..).unwrap_or_default())
+}
 
 /// The `N` bytes at `at`, which every caller gives as one of the constants above.
 fn field<const N: usize>(header: &[u8; BATCH_HEADER_BYTES], at: usize) -> [u8; N] {

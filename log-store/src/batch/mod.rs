@@ -4,16 +4,32 @@
 //! [`validate`] when a client or a coordinator sends them, by [`RawBatch::check`] when they are
 //! read back. Whoever holds a `Batch` need not look again.
 
+mod build;
+mod compression;
+mod control;
 pub mod header;
+mod lookup;
+mod lz4;
+mod records;
+mod skim;
+mod snappy;
 mod stamp;
 mod validate;
+mod varint;
 
 use bytes::Bytes;
 
+pub use build::{BatchBuilder, BatchSettings, BuildError, emptied};
+pub use compression::{Compression, DecompressError};
+pub use control::EndMarker;
+use header::crc_of;
 pub use header::{
     Attributes, BATCH_HEADER_BYTES, BatchHeader, Codec, HeaderError, MAGIC_V2, NO_SEQUENCE,
     NO_TIMESTAMP_MS, TimestampType,
 };
+pub use lookup::TimestampedOffset;
+pub use records::{HeaderRef, Headers, RecordRef, Records, RecordsError};
+pub use skim::RecordOutline;
 pub use stamp::{STAMP_BYTES, StampedBatch, stamp};
 pub use validate::{
     BatchError, CompressionTarget, Origin, RecordError, RecordErrorKind, RequestError, Rules,
@@ -103,6 +119,34 @@ impl Batch {
         &self.bytes[BATCH_HEADER_BYTES..]
     }
 
+    /// The records, decompressed if need be; what [`RecordSection::iter`] then walks over.
+    ///
+    /// # Errors
+    /// When they do not decompress, or to more than `bytes_max` bytes.
+    pub fn records(&self, bytes_max: usize) -> Result<RecordSection, RecordsError> {
+        let bytes = match self.codec()? {
+            Codec::None => self.bytes.slice(BATCH_HEADER_BYTES..),
+            codec => {
+                let mut plain = Vec::new();
+                compression::decompress(codec, self.records_bytes(), bytes_max, &mut plain)?;
+                Bytes::from(plain)
+            }
+        };
+        Ok(RecordSection {
+            bytes,
+            record_count: self.header.record_count,
+        })
+    }
+
+    fn codec(&self) -> Result<Codec, RecordsError> {
+        let codec = self.header.attributes.compression();
+        codec.map_err(|_| {
+            RecordsError::Decompress(DecompressError::Corrupt {
+                reason: "unknown codec",
+            })
+        })
+    }
+
     /// Puts together what the caller has just checked or built.
     fn new(bytes: Bytes, header: BatchHeader) -> Batch {
         assert!(bytes.len() == header.total_bytes());
@@ -110,7 +154,19 @@ impl Batch {
     }
 }
 
-/// CRC-32C over what the checksum of a batch covers. `batch` must be one whole batch.
-fn crc_of(batch: &[u8]) -> u32 {
-    crc32c::crc32c(batch.get(header::ATTRIBUTES_AT..).unwrap_or_default())
+/// The records of a batch, decompressed.
+#[derive(Clone, Debug)]
+pub struct RecordSection {
+    bytes: Bytes,
+    record_count: i32,
 }
+
+impl RecordSection {
+    pub fn iter(&self) -> Records<'_> {
+        Records::new(&self.bytes, self.record_count)
+    }
+}
+
+/// Batches that are in the log have been held against a cap when they came in, or were written by
+/// a Kafka that has none. Skimming takes no more memory for them, however large they are.
+const NO_DECOMPRESSION_CAP: usize = usize::MAX;

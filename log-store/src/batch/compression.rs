@@ -1,0 +1,318 @@
+//! The codecs of the records section, with an end to what they may produce.
+//!
+//! Everything that decompresses goes through [`Decompressor`], which hands out the plain bytes
+//! piece by piece: a batch can be checked without ever being held decompressed in whole, and a
+//! bomb is cut off at the cap.
+
+use std::fmt;
+use std::io::{Read, Write};
+
+use flate2::bufread::GzDecoder;
+
+use super::header::Codec;
+use super::lz4::{self, Lz4Frame};
+use super::snappy::{self, SnappyChunks};
+
+/// Bytes that gzip and zstd decompress at a time; what Kafka's readers take as well.
+const PIECE_BYTES: usize = 16 * 1024;
+/// zstd frames that ask for a larger window than 2^27 bytes are refused, as by every decoder that
+/// is not told otherwise. 27 is what level 22 uses.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// A gzip member has at least this many bytes: header, an empty deflate block and trailer would be
+/// 20. Kafka's reader takes fewer than 19 left-over bytes for padding without looking at them.
+const GZIP_NEXT_MEMBER_BYTES_MIN: usize = 19;
+
+/// How to compress the records section of a new batch.
+///
+/// Levels are those of the codec: gzip 0 to 9, lz4 1 to 17, zstd -131072 to 22. There is one lz4
+/// encoder, the fast one, so that an lz4 level has no effect on the bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    #[default]
+    None,
+    Gzip(i32),
+    Snappy,
+    Lz4(i32),
+    Zstd(i32),
+}
+
+/// gzip's own way of saying "the default level".
+const GZIP_LEVEL_DEFAULT: i32 = -1;
+
+impl Compression {
+    pub fn codec(self) -> Codec {
+        match self {
+            Compression::None => Codec::None,
+            Compression::Gzip(_) => Codec::Gzip,
+            Compression::Snappy => Codec::Snappy,
+            Compression::Lz4(_) => Codec::Lz4,
+            Compression::Zstd(_) => Codec::Zstd,
+        }
+    }
+
+    /// `codec` at the level that Kafka takes when none is configured (KIP-390).
+    pub fn default_of(codec: Codec) -> Compression {
+        match codec {
+            Codec::None => Compression::None,
+            Codec::Gzip => Compression::Gzip(GZIP_LEVEL_DEFAULT),
+            Codec::Snappy => Compression::Snappy,
+            Codec::Lz4 => Compression::Lz4(9),
+            Codec::Zstd => Compression::Zstd(3),
+        }
+    }
+
+    /// Compresses a whole records section. Levels outside the codec's range are moved into it.
+    pub fn compress(self, plain: Vec<u8>) -> Vec<u8> {
+        match self {
+            Compression::None => plain,
+            Compression::Gzip(level) => compress_gzip(&plain, level),
+            Compression::Snappy => snappy::compress(&plain),
+            Compression::Lz4(_) => lz4::compress(&plain),
+            Compression::Zstd(level) => {
+                let levels = zstd::compression_level_range();
+                let level = level.clamp(*levels.start(), *levels.end());
+                zstd::bulk::compress(&plain, level)
+                    .expect("zstd gives itself room for the longest result")
+            }
+        }
+    }
+}
+
+fn compress_gzip(plain: &[u8], level: i32) -> Vec<u8> {
+    let level = match u32::try_from(level) {
+        Ok(level) => flate2::Compression::new(level.min(9)),
+        Err(_) => flate2::Compression::default(),
+    };
+    let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(plain.len() / 2), level);
+    encoder
+        .write_all(plain)
+        .and_then(|()| encoder.finish())
+        .expect("writing to a vector does not fail")
+}
+
+/// Why bytes do not decompress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecompressError {
+    /// The bytes are not what their codec writes, or end too early.
+    Corrupt { reason: &'static str },
+    /// The plain bytes are more than the cap allows.
+    TooLarge,
+}
+
+impl fmt::Display for DecompressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecompressError::Corrupt { reason } => {
+                write!(f, "records do not decompress: {reason}")
+            }
+            DecompressError::TooLarge => f.write_str("records are too large when decompressed"),
+        }
+    }
+}
+
+impl std::error::Error for DecompressError {}
+
+/// Decompresses a records section piece by piece.
+///
+/// Memory: a piece of 16 KiB and the codec's own window for gzip and zstd, a block of up to 4 MiB
+/// for lz4, a chunk of at most the cap for snappy.
+pub struct Decompressor<'a> {
+    source: Source<'a>,
+    /// How much of the current piece has been consumed.
+    position: usize,
+    /// How many plain bytes may still come.
+    bytes_left: usize,
+}
+
+enum Source<'a> {
+    Plain { section: &'a [u8], piece: &'a [u8] },
+    Gzip(Box<GzipMembers<'a>>),
+    Snappy(SnappyChunks<'a>),
+    Lz4(Lz4Frame<'a>),
+    Zstd(ZstdFrames<'a>),
+}
+
+impl<'a> Decompressor<'a> {
+    /// Starts on `section`, which may give at most `bytes_max` plain bytes.
+    ///
+    /// # Errors
+    /// When the section does not even start as its codec wants it.
+    pub fn new(
+        codec: Codec,
+        section: &'a [u8],
+        bytes_max: usize,
+    ) -> Result<Decompressor<'a>, DecompressError> {
+        let source = match codec {
+            Codec::None => Source::Plain {
+                section,
+                piece: &[],
+            },
+            Codec::Gzip => Source::Gzip(Box::new(GzipMembers::open(section)?)),
+            Codec::Snappy => Source::Snappy(SnappyChunks::open(section)?),
+            Codec::Lz4 => Source::Lz4(Lz4Frame::open(section)?),
+            Codec::Zstd => Source::Zstd(ZstdFrames::open(section)?),
+        };
+        Ok(Decompressor {
+            source,
+            position: 0,
+            bytes_left: bytes_max,
+        })
+    }
+
+    /// The plain bytes that come next, as many as are at hand; empty at the end.
+    ///
+    /// # Errors
+    /// Every further call is meaningless after an error.
+    pub fn fill(&mut self) -> Result<&[u8], DecompressError> {
+        if self.position == self.source.piece().len() {
+            self.source.advance(self.bytes_left)?;
+            self.position = 0;
+            self.bytes_left = self
+                .bytes_left
+                .checked_sub(self.source.piece().len())
+                .ok_or(DecompressError::TooLarge)?;
+        }
+        Ok(&self.source.piece()[self.position..])
+    }
+
+    /// Marks the next `bytes` as done. They must be among those that [`Self::fill`] has returned.
+    pub fn consume(&mut self, bytes: usize) {
+        self.position += bytes;
+        assert!(self.position <= self.source.piece().len());
+    }
+}
+
+impl Source<'_> {
+    /// Puts the next piece in the place of the current one; an empty one at the end.
+    fn advance(&mut self, bytes_left: usize) -> Result<(), DecompressError> {
+        match self {
+            Source::Plain { section, piece } => {
+                *piece = std::mem::take(section);
+                Ok(())
+            }
+            Source::Gzip(members) => members.advance(),
+            Source::Snappy(chunks) => chunks.advance(bytes_left),
+            Source::Lz4(frame) => frame.advance(),
+            Source::Zstd(frames) => frames.advance(),
+        }
+    }
+
+    fn piece(&self) -> &[u8] {
+        match self {
+            Source::Plain { piece, .. } => piece,
+            Source::Gzip(members) => members.piece(),
+            Source::Snappy(chunks) => chunks.piece(),
+            Source::Lz4(frame) => frame.piece(),
+            Source::Zstd(frames) => frames.piece(),
+        }
+    }
+}
+
+/// Decompresses a whole section of at most `bytes_max` plain bytes.
+///
+/// On an error, `plain` holds what could be read up to there.
+pub fn decompress(
+    codec: Codec,
+    section: &[u8],
+    bytes_max: usize,
+    plain: &mut Vec<u8>,
+) -> Result<(), DecompressError> {
+    let mut decompressor = Decompressor::new(codec, section, bytes_max)?;
+    loop {
+        let piece = decompressor.fill()?;
+        if piece.is_empty() {
+            return Ok(());
+        }
+        plain.extend_from_slice(piece);
+        let piece_bytes = piece.len();
+        decompressor.consume(piece_bytes);
+    }
+}
+
+const BAD_GZIP: DecompressError = DecompressError::Corrupt {
+    reason: "bad gzip member",
+};
+const BAD_ZSTD: DecompressError = DecompressError::Corrupt {
+    reason: "bad zstd frame",
+};
+
+/// One gzip member after the other, until one does not start as a member does: what is left then
+/// is padding, as for Java's `GZIPInputStream`.
+struct GzipMembers<'a> {
+    member: Option<GzDecoder<&'a [u8]>>,
+    piece: [u8; PIECE_BYTES],
+    piece_bytes: usize,
+}
+
+impl<'a> GzipMembers<'a> {
+    fn open(section: &'a [u8]) -> Result<GzipMembers<'a>, DecompressError> {
+        let member = open_member(section).ok_or(BAD_GZIP)?;
+        Ok(GzipMembers {
+            member: Some(member),
+            piece: [0; PIECE_BYTES],
+            piece_bytes: 0,
+        })
+    }
+
+    fn piece(&self) -> &[u8] {
+        &self.piece[..self.piece_bytes]
+    }
+
+    fn advance(&mut self) -> Result<(), DecompressError> {
+        self.piece_bytes = 0;
+        while let Some(member) = &mut self.member {
+            self.piece_bytes = member.read(&mut self.piece).map_err(|_| BAD_GZIP)?;
+            if self.piece_bytes > 0 {
+                break;
+            }
+            let rest = *member.get_ref();
+            self.member = (rest.len() >= GZIP_NEXT_MEMBER_BYTES_MIN)
+                .then(|| open_member(rest))
+                .flatten();
+        }
+        Ok(())
+    }
+}
+
+fn open_member(bytes: &[u8]) -> Option<GzDecoder<&[u8]>> {
+    let member = GzDecoder::new(bytes);
+    member.header().is_some().then_some(member)
+}
+
+/// zstd frames, one after the other.
+struct ZstdFrames<'a> {
+    /// `None` for an empty section, which Kafka's reader takes for an empty stream.
+    decoder: Option<zstd::Decoder<'static, &'a [u8]>>,
+    piece: Vec<u8>,
+    piece_bytes: usize,
+}
+
+impl<'a> ZstdFrames<'a> {
+    fn open(section: &'a [u8]) -> Result<ZstdFrames<'a>, DecompressError> {
+        let mut decoder = None;
+        if !section.is_empty() {
+            let mut opened = zstd::Decoder::with_buffer(section).map_err(|_| BAD_ZSTD)?;
+            opened
+                .window_log_max(ZSTD_WINDOW_LOG_MAX)
+                .map_err(|_| BAD_ZSTD)?;
+            decoder = Some(opened);
+        }
+        Ok(ZstdFrames {
+            decoder,
+            piece: vec![0; PIECE_BYTES],
+            piece_bytes: 0,
+        })
+    }
+
+    fn piece(&self) -> &[u8] {
+        &self.piece[..self.piece_bytes]
+    }
+
+    fn advance(&mut self) -> Result<(), DecompressError> {
+        self.piece_bytes = match &mut self.decoder {
+            Some(decoder) => decoder.read(&mut self.piece).map_err(|_| BAD_ZSTD)?,
+            None => 0,
+        };
+        Ok(())
+    }
+}
