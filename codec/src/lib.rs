@@ -6,22 +6,31 @@
 
 mod cursor;
 mod error;
+mod fetch_response;
 mod frame;
 mod header;
 mod library;
 mod message;
 mod messages;
+mod produce_request;
 mod reader;
 mod shape;
 mod text;
+mod topic_ref;
 mod wire;
 
 pub use error::{DecodeError, EncodeError, Fault, FrameError, HeaderError, ShapeError};
+pub use fetch_response::{
+    AbortedTransaction, EpochEndOffset, FetchResponse, FetchedPartition, FetchedTopic, FileRange,
+    LeaderIdAndEpoch, NodeEndpoint, Segment, SnapshotId, encode_fetch_response,
+};
 pub use frame::{FRAME_BYTES_MAX_DEFAULT, LENGTH_PREFIX_BYTES, frame_length, take_frame};
 pub use header::{RequestHeader, RequestPrefix, decode_request_header, peek_request};
 pub use message::{BodyError, RequestBody, ResponseBody, decode_request, encode_response};
 pub use messages::{TxnMarker, TxnMarkerTopic, WriteTxnMarkersRequest};
+pub use produce_request::{ProducePartition, ProduceRequest, ProduceTopic};
 pub use shape::{
     Api, ELEMENTS_MAX, Field, Kind, STRING_BYTES_MAX, Versions, Walked, apis, check_request,
     find_api,
 };
+pub use topic_ref::TopicRef;

@@ -14,14 +14,18 @@ use crate::message::BodyError;
 use crate::reader::Reader;
 
 /// Reads a whole body with a reader of this crate and moves past it.
-fn read_body<T>(
+pub(crate) fn read_body<T>(
     body: &mut Bytes,
     is_flexible: bool,
     read: impl FnOnce(&mut Reader<'_>) -> Result<T, Fault>,
 ) -> Result<T, BodyError> {
     let mut reader = Reader::new(body, is_flexible);
-    let message = read(&mut reader).map_err(|fault| BodyError::Refused(fault.to_string()))?;
+    let read = read(&mut reader);
     let length_bytes = reader.position();
+    let message = read.map_err(|fault| BodyError::Malformed {
+        position: length_bytes,
+        fault,
+    })?;
     body.advance(length_bytes);
     Ok(message)
 }

@@ -15,6 +15,8 @@ mod walk;
 pub(crate) use rewrite::rewrite_request;
 pub use walk::{ELEMENTS_MAX, STRING_BYTES_MAX, Walked, check_request};
 
+use crate::error::ShapeError;
+
 /// The API key of ApiVersions, the one API with a header rule of its own.
 const API_VERSIONS: i16 = 18;
 
@@ -81,6 +83,15 @@ pub fn find_api(api_key: i16) -> Option<&'static Api> {
         .binary_search_by_key(&api_key, |api| api.key)
         .ok()?;
     table::APIS.get(index)
+}
+
+/// The row of an API key that has this version.
+pub(crate) fn find_version(api_key: i16, version: i16) -> Result<&'static Api, ShapeError> {
+    let api = find_api(api_key).ok_or(ShapeError::UnknownApi { api_key })?;
+    if !api.versions.contains(version) {
+        return Err(ShapeError::UnsupportedVersion { api_key, version });
+    }
+    Ok(api)
 }
 
 impl Api {

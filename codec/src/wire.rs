@@ -14,21 +14,46 @@ pub(crate) fn put_unsigned_varint(buffer: &mut impl BufMut, mut value: u32) {
     buffer.put_u8(value as u8);
 }
 
-/// The bytes of an unsigned varint.
-pub(crate) fn unsigned_varint_bytes(value: u32) -> usize {
-    let bits = 32 - (value | 1).leading_zeros();
-    bits.div_ceil(7) as usize
+/// Appends the length of an array, bytes or records; `None` stands for null.
+pub(crate) fn put_length(
+    buffer: &mut impl BufMut,
+    is_flexible: bool,
+    length: Option<usize>,
+) -> Result<(), BodyError> {
+    let length = match length {
+        Some(length) => i32::try_from(length)
+            .map_err(|_| BodyError::Refused(format!("length {length} is too long")))?,
+        None => -1,
+    };
+    if is_flexible {
+        put_unsigned_varint(buffer, (i64::from(length) + 1) as u32);
+    } else {
+        buffer.put_i32(length);
+    }
+    Ok(())
 }
 
-/// Appends a string with a compact length.
-pub(crate) fn put_compact_text(buffer: &mut BytesMut, text: &str) -> Result<(), BodyError> {
+/// Appends a string; `None` stands for null.
+pub(crate) fn put_text(
+    buffer: &mut impl BufMut,
+    is_flexible: bool,
+    text: Option<&str>,
+) -> Result<(), BodyError> {
+    let Some(text) = text else {
+        buffer.put_slice(if is_flexible { &[0] } else { &[0xff, 0xff] });
+        return Ok(());
+    };
     if text.len() > STRING_BYTES_MAX {
         return Err(BodyError::Refused(format!(
             "a string of {} bytes is too long",
             text.len()
         )));
     }
-    put_unsigned_varint(buffer, text.len() as u32 + 1);
+    if is_flexible {
+        put_unsigned_varint(buffer, text.len() as u32 + 1);
+    } else {
+        buffer.put_i16(text.len() as i16);
+    }
     buffer.put_slice(text.as_bytes());
     Ok(())
 }
@@ -39,19 +64,13 @@ pub(crate) fn put_compact_array<T>(
     elements: &[T],
     mut put_element: impl FnMut(&mut BytesMut, &T) -> Result<(), BodyError>,
 ) -> Result<(), BodyError> {
-    if elements.len() >= i32::MAX as usize {
-        return Err(BodyError::Refused(format!(
-            "an array of {} elements is too long",
-            elements.len()
-        )));
-    }
-    put_unsigned_varint(buffer, elements.len() as u32 + 1);
+    put_length(buffer, true, Some(elements.len()))?;
     elements
         .iter()
         .try_for_each(|element| put_element(buffer, element))
 }
 
 /// Appends an empty section of tagged fields.
-pub(crate) fn put_no_tagged_fields(buffer: &mut BytesMut) {
+pub(crate) fn put_no_tagged_fields(buffer: &mut impl BufMut) {
     buffer.put_u8(0);
 }

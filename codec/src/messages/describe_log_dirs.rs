@@ -9,7 +9,7 @@ use kafka_protocol::protocol::Request;
 
 use crate::library::{size_with_library, write_with_library};
 use crate::message::{BodyError, ResponseBody};
-use crate::wire::{put_compact_array, put_compact_text, put_no_tagged_fields};
+use crate::wire::{put_compact_array, put_no_tagged_fields, put_text};
 
 /// The version that adds the mark of a cordoned directory.
 const CORDONED_VERSION: i16 = 5;
@@ -50,7 +50,7 @@ fn write_response(
 
 fn write_result(buffer: &mut BytesMut, result: &DescribeLogDirsResult) -> Result<(), BodyError> {
     buffer.put_i16(result.error_code);
-    put_compact_text(buffer, &result.log_dir)?;
+    put_text(buffer, true, Some(&result.log_dir))?;
     put_compact_array(buffer, &result.topics, write_topic)?;
     buffer.put_i64(result.total_bytes);
     buffer.put_i64(result.usable_bytes);
@@ -60,7 +60,7 @@ fn write_result(buffer: &mut BytesMut, result: &DescribeLogDirsResult) -> Result
 }
 
 fn write_topic(buffer: &mut BytesMut, topic: &DescribeLogDirsTopic) -> Result<(), BodyError> {
-    put_compact_text(buffer, &topic.name)?;
+    put_text(buffer, true, Some(&topic.name))?;
     put_compact_array(buffer, &topic.partitions, write_partition)?;
     put_no_tagged_fields(buffer);
     Ok(())

@@ -8,7 +8,7 @@
 use bytes::{BufMut, Bytes};
 
 use super::walk::find_tagged;
-use super::{Field, Kind, STRING_BYTES_MAX, find_api};
+use super::{Field, Kind, STRING_BYTES_MAX, find_version};
 use crate::cursor::{Cursor, LengthWidth};
 use crate::error::{Fault, ShapeError};
 use crate::wire::put_unsigned_varint;
@@ -19,7 +19,7 @@ pub(crate) fn rewrite_request(
     version: i16,
     body: &[u8],
 ) -> Result<Bytes, ShapeError> {
-    let api = find_api(api_key).ok_or(ShapeError::UnknownApi { api_key })?;
+    let api = find_version(api_key, version)?;
     let mut rewriter = Rewriter {
         cursor: Cursor::new(body),
         version,

@@ -7,7 +7,7 @@
 //! Like Kafka it ignores bytes after the end of the message, takes any byte but 0 as true, and lets strings pass that
 //! are not UTF-8.
 
-use super::{Api, Field, Kind, find_api};
+use super::{Api, Field, Kind, find_version};
 use crate::cursor::{Cursor, LengthWidth};
 use crate::error::{Fault, ShapeError};
 
@@ -35,10 +35,7 @@ pub struct Walked {
 /// Walks a request body. `Ok` means that each length in it fits the bytes that are there, so that a reader of the same
 /// schema cannot run over the end nor reserve more than the elements that are there.
 pub fn check_request(api_key: i16, version: i16, body: &[u8]) -> Result<Walked, ShapeError> {
-    let api = find_api(api_key).ok_or(ShapeError::UnknownApi { api_key })?;
-    if !api.versions.contains(version) {
-        return Err(ShapeError::UnsupportedVersion { api_key, version });
-    }
+    let api = find_version(api_key, version)?;
     let mut walker = Walker::new(api, version, body);
     walker.walk_struct(api.fields)?;
     Ok(Walked {
