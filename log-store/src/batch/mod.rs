@@ -7,10 +7,15 @@
 mod build;
 mod compression;
 mod control;
+mod error;
+mod framing;
 pub mod header;
+mod inspect;
 mod lookup;
 mod lz4;
+mod rebuild;
 mod records;
+mod rules;
 mod skim;
 mod snappy;
 mod stamp;
@@ -19,22 +24,22 @@ mod varint;
 
 use bytes::Bytes;
 
+use header::crc_of;
+
 pub use build::{BatchBuilder, BatchSettings, BuildError, emptied};
 pub use compression::{Compression, DecompressError};
 pub use control::EndMarker;
-use header::crc_of;
+pub use error::{BatchError, RECORD_ERRORS_MAX, RecordError, RecordErrorKind, RequestError};
 pub use header::{
     Attributes, BATCH_HEADER_BYTES, BatchHeader, Codec, HeaderError, MAGIC_V2, NO_SEQUENCE,
     NO_TIMESTAMP_MS, TimestampType,
 };
 pub use lookup::TimestampedOffset;
 pub use records::{HeaderRef, Headers, RecordRef, Records, RecordsError};
+pub use rules::{CompressionTarget, Origin, Rules};
 pub use skim::RecordOutline;
 pub use stamp::{STAMP_BYTES, StampedBatch, stamp};
-pub use validate::{
-    BatchError, CompressionTarget, Origin, RecordError, RecordErrorKind, RequestError, Rules,
-    validate,
-};
+pub use validate::validate;
 
 /// The bytes of exactly one batch, whose header could be read. The checksum has not been compared.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use super::compression::Decompressor;
 use super::header::{BatchHeader, Codec};
-use super::records::{Records, RecordsError};
+use super::records::{RecordRef, Records, RecordsError};
 use super::varint::{VARINT_BYTES_MAX, VARLONG_BYTES_MAX, VarintError, take_varint, take_varlong};
 
 /// What can be seen of a record without holding its key and value.
@@ -11,6 +11,16 @@ pub struct RecordOutline {
     pub timestamp_delta: i64,
     pub offset_delta: i32,
     pub has_key: bool,
+}
+
+impl RecordOutline {
+    pub fn of(record: &RecordRef<'_>) -> RecordOutline {
+        RecordOutline {
+            timestamp_delta: record.timestamp_delta,
+            offset_delta: record.offset_delta,
+            has_key: record.key.is_some(),
+        }
+    }
 }
 
 /// The outlines of a batch's records, in order; ends with the first error.
@@ -49,11 +59,10 @@ impl Iterator for Skim<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            Skim::Plain(records) => Some(records.next()?.map(|record| RecordOutline {
-                timestamp_delta: record.timestamp_delta,
-                offset_delta: record.offset_delta,
-                has_key: record.key.is_some(),
-            })),
+            Skim::Plain(records) => {
+                let record = records.next()?;
+                Some(record.map(|record| RecordOutline::of(&record)))
+            }
             Skim::Compressed(records) => records.next(),
             Skim::Failed(error) => error.take().map(Err),
         }

@@ -1,130 +1,174 @@
-//! What a batch must fulfil before it may enter a log.
+//! The way of a batch into the log: every check that Kafka makes, in Kafka's order.
+//!
+//! ```text
+//! only_batch       one batch of magic 2, lengths only        ProduceRequest.validateRecords
+//! check_whole      base offset, size, checksum               UnifiedLog.analyzeAndValidateRecords
+//! check_header     counts, control bit, sequence             LogValidator.validateBatch
+//! keep or rebuild  every record                              LogValidator.validateRecord
+//! check_segment    the size again, now as stored             UnifiedLog.append
+//! ```
+//!
+//! A batch that keeps its codec keeps its bytes: one pass for the checksum and one allocation-free
+//! walk over the records, or one streaming decompression. Only the header may change, when the log
+//! sets the time or the producer got the max timestamp wrong (kafkajs does).
 
-use std::fmt;
+use bytes::{Bytes, BytesMut};
 
-use bytes::Bytes;
-
-use super::{Batch, HeaderError, RawBatch, TimestampType};
-
-/// What a partition asks of the batches that it takes.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// `max.message.bytes`: the largest batch, header included.
-    pub max_batch_bytes: i32,
-    /// `segment.bytes`: a batch must fit in one segment.
-    pub segment_bytes_max: i32,
-    /// What a batch may grow to when it is decompressed; Klamm's own guard against bombs.
-    pub decompressed_bytes_max: usize,
-    /// `message.timestamp.type`.
-    pub timestamp_type: TimestampType,
-    /// `message.timestamp.before.max.ms`.
-    pub timestamp_before_max_ms: i64,
-    /// `message.timestamp.after.max.ms`.
-    pub timestamp_after_max_ms: i64,
-    /// `compression.type`.
-    pub compression: CompressionTarget,
-    /// Whether the log is compacted, so that every record needs a key.
-    pub requires_keys: bool,
-    /// Whether the sender's protocol version may carry zstd (Produce 7 and later, KIP-110).
-    pub allows_zstd: bool,
-    pub origin: Origin,
-    /// The broker's clock.
-    pub now_ms: i64,
-}
-
-/// How batches are to be compressed in the log. Levels are those of the codec's own scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CompressionTarget {
-    /// As the producer sent them.
-    Producer,
-    Uncompressed,
-    Gzip(i32),
-    Snappy,
-    Lz4(i32),
-    Zstd(i32),
-}
-
-/// Who sends a batch. What Kafka calls the append origin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Anybody on the network.
-    Client,
-    /// A coordinator in this process, which may write control batches.
-    Coordinator,
-}
-
-/// Why a batch is refused. Each variant stands for one answer that Kafka gives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BatchError {
-    /// Refused before the log is asked (Kafka's `ProduceRequest.validateRecords`): the answer
-    /// carries no log start offset.
-    Request(RequestError),
-    /// `CORRUPT_MESSAGE`.
-    Corrupt(HeaderError),
-    /// `MESSAGE_TOO_LARGE`: larger than [`Rules::max_batch_bytes`].
-    TooLarge { batch_bytes: usize, max_bytes: i32 },
-    /// `RECORD_LIST_TOO_LARGE`: larger than [`Rules::segment_bytes_max`].
-    TooLargeForSegment { batch_bytes: usize, max_bytes: i32 },
-    /// `INVALID_RECORD` without record errors: the batch as a whole makes no sense.
-    Invalid { reason: String },
-    /// `INVALID_RECORD` or `INVALID_TIMESTAMP` with the records to blame (KIP-467). `message` is
-    /// for the answer.
-    Records {
-        kind: RecordErrorKind,
-        message: String,
-        record_errors: Vec<RecordError>,
-    },
-    /// `UNKNOWN_SERVER_ERROR`: Kafka has no better answer for these bytes, for instance when they
-    /// do not decompress.
-    Unreadable { reason: String },
-}
-
-/// Why a batch is refused before the log is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RequestError {
-    /// `CORRUPT_MESSAGE`.
-    Corrupt { reason: String },
-    /// `INVALID_RECORD`: not exactly one batch of magic 2.
-    Invalid { reason: String },
-    /// `UNSUPPORTED_COMPRESSION_TYPE`: zstd where [`Rules::allows_zstd`] is false.
-    UnsupportedCompression,
-    /// `UNKNOWN_SERVER_ERROR` for the whole request, whatever else it carries.
-    Unreadable { reason: String },
-}
-
-/// Which of the two codes the record errors amount to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordErrorKind {
-    /// `INVALID_RECORD`.
-    InvalidRecord,
-    /// `INVALID_TIMESTAMP`; wins when both occur.
-    InvalidTimestamp,
-}
-
-/// One record to blame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordError {
-    /// The place of the record in its batch, from 0.
-    pub batch_index: i32,
-    pub message: String,
-}
+use super::compression::DecompressError;
+use super::error::BatchError;
+use super::framing::only_batch;
+use super::header::{
+    ATTRIBUTES_AT, BASE_OFFSET_AT, BatchHeader, CRC_AT, Codec, HeaderError, LAST_OFFSET_DELTA_AT,
+    MAX_TIMESTAMP_AT, TimestampType, crc_of,
+};
+use super::inspect::Inspection;
+use super::rebuild::rebuild;
+use super::records::RecordsError;
+use super::rules::{Origin, Rules};
+use super::skim::Skim;
+use super::{Batch, RawBatch};
 
 /// Checks `records`, which should be one batch, and returns it as it is to be stored.
 ///
+/// The base offset and the leader epoch are left for [`stamp`](super::stamp()).
+///
 /// # Errors
-/// Those of Kafka's produce path, in Kafka's order.
+/// Those of Kafka's produce path up to where it looks at the producer's state, in Kafka's order.
+/// Nothing has been changed then.
 pub fn validate(records: Bytes, rules: &Rules) -> Result<Batch, BatchError> {
-    let mut rest = records;
-    let raw = RawBatch::split_from(&mut rest).map_err(BatchError::Corrupt)?;
-    let batch_bytes = raw.bytes().len();
-    if batch_bytes as i64 > i64::from(rules.max_batch_bytes) {
-        return Err(BatchError::TooLarge {
-            batch_bytes,
-            max_bytes: rules.max_batch_bytes,
-        });
+    let bytes = match rules.origin {
+        Origin::Client => only_batch(records, rules.allows_zstd).map_err(BatchError::Request)?,
+        Origin::Coordinator => records,
+    };
+    let batch = check_whole(bytes, rules)?;
+    let codec = batch
+        .header()
+        .attributes
+        .compression()
+        .map_err(|id| unreadable(format!("unknown codec {id}")))?;
+    if rules.origin == Origin::Client {
+        check_header(batch.header())?;
     }
-    let batch = raw.check().map_err(BatchError::Corrupt)?;
-    if batch_bytes as i64 > i64::from(rules.segment_bytes_max) {
+    let compression = rules.compression.compression_for(codec);
+    // Control records stay uncompressed when they come so.
+    let keeps_bytes = codec == compression.codec()
+        || (codec == Codec::None && batch.header().attributes.is_control());
+    let batch = if keeps_bytes {
+        keep(batch, codec, rules)?
+    } else {
+        rebuild(&batch, codec, compression, rules)?
+    };
+    check_segment(batch, rules)
+}
+
+/// Everything that is checked before a byte of the records is looked at.
+fn check_whole(bytes: Bytes, rules: &Rules) -> Result<Batch, BatchError> {
+    let batch_bytes = bytes.len();
+    if rules.origin == Origin::Client {
+        if bytes[BASE_OFFSET_AT..].first_chunk() != Some(&0i64.to_be_bytes()) {
+            return Err(invalid("base offset is not 0"));
+        }
+        if batch_bytes < LAST_OFFSET_DELTA_AT + size_of::<i32>() {
+            return Err(unreadable("record batch ends before its last offset"));
+        }
+    }
+    check_size(batch_bytes, rules)?;
+    let mut rest = bytes;
+    let raw = RawBatch::split_from(&mut rest).map_err(BatchError::Corrupt)?;
+    if !rest.is_empty() {
+        return Err(BatchError::Corrupt(HeaderError::InvalidLength {
+            batch_length: raw.header().batch_length,
+        }));
+    }
+    raw.check().map_err(BatchError::Corrupt)
+}
+
+fn check_header(header: &BatchHeader) -> Result<(), BatchError> {
+    let BatchHeader {
+        last_offset_delta,
+        record_count,
+        ..
+    } = *header;
+    if last_offset_delta < 0 {
+        return Err(invalid(format!(
+            "last offset delta {last_offset_delta} is negative"
+        )));
+    }
+    if record_count <= 0 {
+        return Err(invalid(format!(
+            "record count {record_count} is not positive"
+        )));
+    }
+    if i64::from(last_offset_delta) + 1 != i64::from(record_count) {
+        return Err(invalid(format!(
+            "{record_count} records do not make a last offset delta of {last_offset_delta}"
+        )));
+    }
+    if header.attributes.is_control() {
+        return Err(invalid("a client may not write control records"));
+    }
+    if header.producer_id.is_some() && header.base_sequence < 0 {
+        return Err(invalid(format!(
+            "producer {} sends sequence {}",
+            header.producer_id, header.base_sequence
+        )));
+    }
+    Ok(())
+}
+
+/// Checks the records of a batch whose bytes are stored as they came.
+fn keep(batch: Batch, codec: Codec, rules: &Rules) -> Result<Batch, BatchError> {
+    let header = *batch.header();
+    let mut inspection = Inspection::new(rules, header);
+    let section = batch.records_bytes();
+    for record in Skim::new(&header, codec, section, rules.decompressed_bytes_max) {
+        inspection.record(&record.map_err(|error| records_error(error, codec, rules))?);
+    }
+    let inspected = inspection.finish()?;
+    // Kafka leaves the deltas of uncompressed batches alone. It would write a compressed batch
+    // anew, but by then it has skipped the keys and values that it needs for that.
+    if codec != Codec::None && !inspected.has_consecutive_offsets {
+        return Err(unreadable("offset deltas in a compressed batch have gaps"));
+    }
+    let max_timestamp_ms = match rules.timestamp_type {
+        TimestampType::CreateTime => inspected.max_timestamp_ms,
+        TimestampType::LogAppendTime => rules.now_ms,
+    };
+    Ok(with_timestamps(
+        batch,
+        rules.timestamp_type,
+        max_timestamp_ms,
+    ))
+}
+
+/// The same batch with another timestamp type and max timestamp. Copies the batch when it must
+/// change and somebody else holds its bytes too, as the rest of a request does.
+fn with_timestamps(batch: Batch, timestamp_type: TimestampType, max_timestamp_ms: i64) -> Batch {
+    let mut header = *batch.header();
+    if header.attributes.timestamp_type() == timestamp_type
+        && header.max_timestamp_ms == max_timestamp_ms
+    {
+        return batch;
+    }
+    header.attributes = header
+        .attributes
+        .with_timestamp_type(timestamp_type)
+        .without_unused_bits();
+    header.max_timestamp_ms = max_timestamp_ms;
+    let mut bytes = match batch.into_bytes().try_into_mut() {
+        Ok(unshared) => unshared,
+        Err(shared) => BytesMut::from(&shared[..]),
+    };
+    bytes[ATTRIBUTES_AT..][..2].copy_from_slice(&header.attributes.0.to_be_bytes());
+    bytes[MAX_TIMESTAMP_AT..][..8].copy_from_slice(&max_timestamp_ms.to_be_bytes());
+    header.crc = crc_of(&bytes);
+    bytes[CRC_AT..][..4].copy_from_slice(&header.crc.to_be_bytes());
+    Batch::new(bytes.freeze(), header)
+}
+
+fn check_segment(batch: Batch, rules: &Rules) -> Result<Batch, BatchError> {
+    let batch_bytes = batch.bytes().len();
+    if batch_bytes as u64 > rules.segment_bytes_max.max(0) as u64 {
         return Err(BatchError::TooLargeForSegment {
             batch_bytes,
             max_bytes: rules.segment_bytes_max,
@@ -133,44 +177,44 @@ pub fn validate(records: Bytes, rules: &Rules) -> Result<Batch, BatchError> {
     Ok(batch)
 }
 
-impl fmt::Display for BatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BatchError::Request(error) => error.fmt(f),
-            BatchError::Corrupt(error) => error.fmt(f),
-            BatchError::TooLarge {
-                batch_bytes,
-                max_bytes,
-            } => write!(
-                f,
-                "record batch of {batch_bytes} bytes is larger than the {max_bytes} allowed"
-            ),
-            BatchError::TooLargeForSegment {
-                batch_bytes,
-                max_bytes,
-            } => write!(
-                f,
-                "record batch of {batch_bytes} bytes does not fit in a segment of {max_bytes}"
-            ),
-            BatchError::Invalid { reason } | BatchError::Unreadable { reason } => {
-                f.write_str(reason)
-            }
-            BatchError::Records { message, .. } => f.write_str(message),
+/// What Kafka answers when records cannot be read. It tells its own complaints from those of the
+/// codec libraries, which it does not expect; and it does not expect a length that does not end
+/// in an uncompressed batch.
+pub(super) fn records_error(error: RecordsError, codec: Codec, rules: &Rules) -> BatchError {
+    let reason = error.to_string();
+    match error {
+        RecordsError::Truncated | RecordsError::Malformed(_) | RecordsError::Trailing => {
+            BatchError::Invalid { reason }
         }
+        RecordsError::OverlongLength if codec == Codec::None => BatchError::Unreadable { reason },
+        RecordsError::OverlongLength => BatchError::Invalid { reason },
+        RecordsError::Decompress(DecompressError::Corrupt { .. }) => {
+            BatchError::Unreadable { reason }
+        }
+        RecordsError::Decompress(DecompressError::TooLarge) => BatchError::TooLargeDecompressed {
+            max_bytes: rules.decompressed_bytes_max,
+        },
     }
 }
 
-impl std::error::Error for BatchError {}
+pub(super) fn check_size(batch_bytes: usize, rules: &Rules) -> Result<(), BatchError> {
+    if batch_bytes as u64 > rules.max_batch_bytes.max(0) as u64 {
+        return Err(BatchError::TooLarge {
+            batch_bytes,
+            max_bytes: rules.max_batch_bytes,
+        });
+    }
+    Ok(())
+}
 
-impl fmt::Display for RequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RequestError::Corrupt { reason }
-            | RequestError::Invalid { reason }
-            | RequestError::Unreadable { reason } => f.write_str(reason),
-            RequestError::UnsupportedCompression => {
-                f.write_str("zstd needs a later version of the produce request")
-            }
-        }
+fn invalid(reason: impl Into<String>) -> BatchError {
+    BatchError::Invalid {
+        reason: reason.into(),
+    }
+}
+
+pub(super) fn unreadable(reason: impl Into<String>) -> BatchError {
+    BatchError::Unreadable {
+        reason: reason.into(),
     }
 }
