@@ -1,7 +1,7 @@
 //! What each metadata record does to the image.
 //!
-//! The same function serves proposals and replay, so an image is always the fold of its log. A record that contradicts
-//! the image changes nothing.
+//! The same function serves proposals and replay, so an image is the fold of its log (but for fields that the cluster's
+//! metadata version has no room for). A record that contradicts the image changes nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -11,13 +11,13 @@ use super::record::{
     RegisterBrokerRecord, RegisterControllerRecord,
 };
 use super::store::{MetadataStore, Proposal, ProposeError};
-use super::view::{ClusterImage, ConfigResource, PartitionImage};
+use super::view::{ClusterImage, ConfigResource, NO_LEADER, PartitionImage};
 
 /// Producer ids in one block, as in Kafka's `ProducerIdsBlock`.
 pub const PRODUCER_ID_BLOCK_COUNT: i64 = 1000;
 
-/// Records in one proposal of [`bump_leader_epochs`]: far below what one batch of the metadata log can hold.
-const EPOCH_BUMPS_PER_PROPOSAL: usize = 10_000;
+/// Partition changes in one proposal: far below what one batch of the metadata log can hold.
+const PARTITION_CHANGES_PER_PROPOSAL: usize = 10_000;
 
 /// Finalizes the cluster's first feature levels and sets its first configs, as Kafka's controller does with its
 /// bootstrap records. Changes nothing on a cluster that has feature levels.
@@ -86,8 +86,36 @@ pub fn register_controller(
 /// Starts a new leader epoch on every partition that `node_id` leads. To be called before any partition is opened after
 /// an unclean shutdown: records of the old epoch that the crash took away must not share their epoch with new ones.
 pub fn bump_leader_epochs(store: &dyn MetadataStore, node_id: i32) -> Result<(), ProposeError> {
+    let is_led = |partition: &PartitionImage| partition.leader == node_id;
+    change_partitions(store, is_led, |change| PartitionChangeRecord {
+        leader: Some(node_id),
+        ..change
+    })
+}
+
+/// Makes `node_id` the leader of every partition that it holds a replica of and that nobody leads: Apache Kafka leaves
+/// its partitions so when it shuts down. Only for a cluster of one node, where no other replica can know more.
+pub fn elect_leaders(store: &dyn MetadataStore, node_id: i32) -> Result<(), ProposeError> {
+    let is_leaderless = |partition: &PartitionImage| {
+        partition.leader == NO_LEADER && partition.replicas.contains(&node_id)
+    };
+    change_partitions(store, is_leaderless, |change| PartitionChangeRecord {
+        leader: Some(node_id),
+        isr: Some(vec![node_id]),
+        elr: Some(Vec::new()),
+        last_known_elr: Some(Vec::new()),
+        ..change
+    })
+}
+
+/// Makes one change to every partition that is meant, in proposals of bounded size.
+fn change_partitions(
+    store: &dyn MetadataStore,
+    is_meant: impl Fn(&PartitionImage) -> bool,
+    change: impl Fn(PartitionChangeRecord) -> PartitionChangeRecord,
+) -> Result<(), ProposeError> {
     let image = store.image();
-    let led: Vec<(Uuid, i32)> = image
+    let meant: Vec<(Uuid, i32)> = image
         .topics()
         .flat_map(|topic| {
             topic
@@ -96,20 +124,21 @@ pub fn bump_leader_epochs(store: &dyn MetadataStore, node_id: i32) -> Result<(),
                 .zip(0..)
                 .map(|(partition, index)| (topic.id, index, partition))
         })
-        .filter(|(_, _, partition)| partition.leader == node_id)
+        .filter(|(_, _, partition)| is_meant(partition))
         .map(|(topic_id, index, _)| (topic_id, index))
         .collect();
-    for chunk in led.chunks(EPOCH_BUMPS_PER_PROPOSAL) {
+    for chunk in meant.chunks(PARTITION_CHANGES_PER_PROPOSAL) {
         store.propose(&mut |proposal| {
             for (topic_id, partition_id) in chunk {
-                // A topic that was deleted since the image was taken needs no new epoch.
+                // A topic that was deleted since the image was taken needs no change.
                 if proposal.image().topic_by_id(*topic_id).is_some() {
-                    proposal.push(MetadataRecord::PartitionChange(PartitionChangeRecord {
-                        partition_id: *partition_id,
-                        topic_id: *topic_id,
-                        leader: Some(node_id),
-                        ..PartitionChangeRecord::default()
-                    }));
+                    proposal.push(MetadataRecord::PartitionChange(change(
+                        PartitionChangeRecord {
+                            partition_id: *partition_id,
+                            topic_id: *topic_id,
+                            ..PartitionChangeRecord::default()
+                        },
+                    )));
                 }
             }
         })?;
@@ -230,3 +259,6 @@ pub fn set_config(
         value: value.map(str::to_owned),
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,12 +12,14 @@
 
 pub mod apply;
 pub mod changes;
+pub mod local;
 pub mod memory;
 pub mod record;
 pub mod store;
 pub mod topic_name;
 pub mod view;
 
+pub use local::LocalMetadataStore;
 pub use memory::MemoryMetadataStore;
 pub use record::MetadataRecord;
 pub use store::{MetadataStore, Proposal, ProposeError};

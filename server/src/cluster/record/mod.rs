@@ -75,3 +75,6 @@ pub enum MetadataRecord {
         body: Vec<u8>,
     },
 }
+
+#[cfg(test)]
+mod tests;
