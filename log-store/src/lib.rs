@@ -3,5 +3,12 @@
 mod ids;
 
 pub mod batch;
+pub mod engine;
+pub mod partition;
+mod pread;
+mod slice;
+mod syncer;
 
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
+pub use slice::{FileSlice, Slice};
+pub use syncer::{SyncQueue, Syncer};

@@ -1,0 +1,93 @@
+//! What a log is told about itself: the settings that its own behaviour depends on.
+
+/// The settings of one log. Values, changed as a whole with
+/// [`Partition::set_options`](super::Partition::set_options).
+///
+/// The names are those of Kafka's topic configs; defaults are Kafka's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// `segment.bytes`: a segment never grows beyond this.
+    pub segment_bytes: u32,
+    /// `segment.ms`: age of a segment (by its first batch) after which the next append rolls it.
+    pub segment_ms: i64,
+    /// `segment.jitter.ms`, already drawn for this log: taken off `segment_ms`.
+    pub segment_jitter_ms: i64,
+    /// `segment.index.bytes`: a segment rolls when its offset index has this size.
+    pub segment_index_bytes: u32,
+    /// `index.interval.bytes`: bytes of batches between two index entries.
+    pub index_interval_bytes: u32,
+    /// Whether old segments may be deleted (`cleanup.policy` contains `delete`).
+    pub cleanup: Cleanup,
+    /// `retention.ms`; `None` is Kafka's -1.
+    pub retention_ms: Option<i64>,
+    /// `retention.bytes`; `None` is Kafka's -1.
+    pub retention_bytes: Option<u64>,
+    /// `flush.messages`: every so many records the append becomes a durable one.
+    pub flush_messages: u64,
+    /// `flush.ms`: how long written bytes may wait for a sync; `None` is Kafka's `Long.MAX_VALUE`.
+    pub flush_ms: Option<u64>,
+    /// Which appends wait for the disk.
+    pub fsync: FsyncPolicy,
+    /// `producer.id.expiration.ms`: idle time after which a producer's state is forgotten.
+    pub producer_id_expiration_ms: i64,
+}
+
+impl Default for LogOptions {
+    fn default() -> LogOptions {
+        LogOptions {
+            segment_bytes: 1 << 30,
+            segment_ms: 7 * 24 * 60 * 60 * 1000,
+            segment_jitter_ms: 0,
+            segment_index_bytes: 10 << 20,
+            index_interval_bytes: 4096,
+            cleanup: Cleanup::Delete,
+            retention_ms: Some(7 * 24 * 60 * 60 * 1000),
+            retention_bytes: None,
+            flush_messages: u64::MAX,
+            flush_ms: None,
+            fsync: FsyncPolicy::AcksAll,
+            producer_id_expiration_ms: 24 * 60 * 60 * 1000,
+        }
+    }
+}
+
+/// What may be done about old records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cleanup {
+    /// Nothing (an empty `cleanup.policy`).
+    Keep,
+    Delete,
+    Compact,
+    CompactAndDelete,
+}
+
+impl Cleanup {
+    /// Whether segments may be deleted because of their age or the size of the log.
+    pub fn deletes(self) -> bool {
+        match self {
+            Cleanup::Delete | Cleanup::CompactAndDelete => true,
+            Cleanup::Keep | Cleanup::Compact => false,
+        }
+    }
+}
+
+/// When an answer means that the bytes are on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FsyncPolicy {
+    /// Appends that ask for it ([`Durability::Durable`]) are covered by fdatasync before they are
+    /// committed; the others are committed once they are in the page cache.
+    AcksAll,
+    /// Every append is treated as [`Durability::Durable`].
+    Always,
+    /// No append waits, and nothing is synced. What the page cache holds is lost with the power.
+    Never,
+}
+
+/// What an append asks for. See [`FsyncPolicy`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Committed as soon as it is written (acks 0 and 1).
+    Unsynced,
+    /// Committed when fdatasync has covered it (acks all).
+    Durable,
+}
