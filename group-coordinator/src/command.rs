@@ -186,3 +186,31 @@ pub struct DeletedTopic {
     pub name: String,
     pub topic_id: TopicId,
 }
+
+impl JoinGroup {
+    /// The bytes of the longest name that a record of the group would have to hold.
+    pub(crate) fn longest_name(&self) -> usize {
+        let protocols = self.protocols.iter().map(|protocol| protocol.name.len());
+        let names = [
+            &self.group_id,
+            &self.client_id,
+            &self.client_host,
+            &self.protocol_type,
+        ];
+        names
+            .into_iter()
+            .chain(&self.instance_id)
+            .map(String::len)
+            .chain(protocols)
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+impl CommitOffsets {
+    /// The bytes of the longest name that the records of the commit would have to hold.
+    pub(crate) fn longest_name(&self) -> usize {
+        let topics = self.topics.iter().map(|topic| topic.name.len());
+        topics.chain([self.group_id.len()]).max().unwrap_or(0)
+    }
+}

@@ -19,6 +19,9 @@ pub struct GroupConfig {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`: how often expired offsets and empty groups are looked for.
     pub offsets_retention_check_interval_ms: i64,
+    /// `max.message.bytes` of `__consumer_offsets`: the largest batch that can be appended. A command whose records
+    /// do not fit is refused; the driver may rely on that.
+    pub batch_bytes_max: usize,
 }
 
 impl Default for GroupConfig {
@@ -32,6 +35,7 @@ impl Default for GroupConfig {
             offset_metadata_units_max: 4096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
             offsets_retention_check_interval_ms: 10 * 60 * 1000,
+            batch_bytes_max: 1_048_588,
         }
     }
 }

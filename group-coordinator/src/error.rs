@@ -37,6 +37,10 @@ pub enum GroupError {
     OffsetMetadataTooLarge,
     /// A transaction that commits an offset for the partition is still open.
     UnstableOffset,
+    /// A name in the command, or one made from it, is longer than a record can hold. Kafka has no code for it.
+    NameTooLong,
+    /// The records of the command do not fit into one batch. Kafka has no code for it.
+    RecordsTooLarge,
 }
 
 impl fmt::Display for GroupError {
@@ -59,6 +63,8 @@ impl fmt::Display for GroupError {
             Self::SubscribedToTopic => "group is subscribed to the topic",
             Self::OffsetMetadataTooLarge => "offset metadata is too long",
             Self::UnstableOffset => "offset is part of an open transaction",
+            Self::NameTooLong => "name is longer than a record can hold",
+            Self::RecordsTooLarge => "records do not fit into one batch",
         })
     }
 }
@@ -73,8 +79,6 @@ pub enum ReplayError {
     Truncated { field: &'static str },
     /// The named field holds something that its type does not allow.
     Malformed { field: &'static str },
-    /// Bytes are left after the last field.
-    TrailingBytes { count: usize },
     /// A record of a known type has a value of a version that this release does not know.
     UnsupportedVersion { record: &'static str, version: i16 },
 }
@@ -84,9 +88,6 @@ impl fmt::Display for ReplayError {
         match self {
             Self::Truncated { field } => write!(f, "record ends within field {field}"),
             Self::Malformed { field } => write!(f, "record has a malformed field {field}"),
-            Self::TrailingBytes { count } => {
-                write!(f, "record has {count} bytes after its last field")
-            }
             Self::UnsupportedVersion { record, version } => {
                 write!(f, "unsupported version {version} of {record}")
             }

@@ -16,13 +16,18 @@
 //! 3. The replies of a step leave only when its records and those of all earlier steps are durable.
 //! 4. When the append of a step fails, the shard is dropped and a new one is built by replay.
 
+mod classic;
 mod command;
 mod config;
 mod error;
 mod ids;
+mod offsets;
+mod record;
 mod reply;
 mod shard;
 mod step;
+mod timers;
+mod turn;
 
 pub use command::{
     Command, CommitOffsets, CommitPartition, CommitTopic, DeletedTopic, DescribeGroup,
