@@ -64,13 +64,21 @@ pub fn select_protocol(members: &Members, supporters: &Supporters) -> Option<Str
         }
     }
     let most = votes.iter().map(|&(_, count)| count).max()?;
-    let slots = hash_map_slots(votes.len());
-    // The sort is stable: names that share a slot stay in the order in which they came.
-    votes.sort_by_key(|(name, _)| spread(java_hash(name)) % slots);
+    sort_like_hash_map(&mut votes);
     votes
         .into_iter()
         .find(|&(_, count)| count == most)
         .map(|(name, _)| name.to_owned())
+}
+
+/// Puts entries into the order in which a `java.util.HashMap` walks them. The sort is stable: names that share a
+/// slot stay in the order in which they came.
+fn sort_like_hash_map<T>(entries: &mut [(&str, T)]) {
+    let slots = hash_map_slots(entries.len());
+    entries.sort_by_key(|(name, _)| {
+        let hash = java_hash(name);
+        (hash ^ (hash >> 16)) % slots
+    });
 }
 
 /// `String.hashCode` of Java.
@@ -78,11 +86,6 @@ fn java_hash(text: &str) -> u32 {
     text.encode_utf16().fold(0, |hash, unit| {
         hash.wrapping_mul(31).wrapping_add(u32::from(unit))
     })
-}
-
-/// How `HashMap` mixes the high bits of a hash into the low ones.
-fn spread(hash: u32) -> u32 {
-    hash ^ (hash >> 16)
 }
 
 /// The number of slots of a `HashMap` with this many keys: a power of two, at least 16, at most three quarters full.
@@ -166,6 +169,45 @@ mod tests {
     fn hashes_are_javas() {
         assert_eq!(java_hash(""), 0);
         assert_eq!(java_hash("range"), 108280125);
-        assert_eq!(java_hash("roundrobin") as i32, -1012417847);
+        assert_eq!(java_hash("roundrobin") as i32, -128548644);
+        assert_eq!(java_hash("é\u{1f600}"), 1996812);
+    }
+
+    /// The order that Java's own HashMap prints for thirteen keys, one more than its first table takes.
+    #[test]
+    fn names_are_walked_like_a_hash_map() {
+        let walked = [
+            "a",
+            "b",
+            "range",
+            "roundrobin",
+            "cooperative-sticky",
+            "sessioned",
+            "default",
+            "compatible",
+            "sticky",
+            "v0",
+            "connect",
+            "sr",
+            "blah",
+        ];
+        let inserted = [
+            "roundrobin",
+            "range",
+            "sticky",
+            "cooperative-sticky",
+            "connect",
+            "sr",
+            "a",
+            "b",
+            "blah",
+            "v0",
+            "default",
+            "compatible",
+            "sessioned",
+        ];
+        let mut entries = inserted.map(|name| (name, ()));
+        sort_like_hash_map(&mut entries);
+        assert_eq!(entries.map(|(name, ())| name), walked);
     }
 }
