@@ -1,0 +1,14 @@
+//! The codec against the wire: every request API at every version, Kafka's own bytes, and bytes that mean harm.
+
+mod apis;
+mod bodies;
+mod fetch;
+mod golden;
+mod headers;
+mod hostile;
+mod produce;
+mod random;
+mod requests;
+mod responses;
+mod seeds;
+mod table;
