@@ -2,18 +2,23 @@
 
 use std::fmt;
 
-pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
-pub const TRANSACTION_STATE: &str = "__transaction_state";
-pub const SHARE_GROUP_STATE: &str = "__share_group_state";
+pub const GROUP_METADATA_TOPIC_NAME: &str = "__consumer_offsets";
+pub const TRANSACTION_STATE_TOPIC_NAME: &str = "__transaction_state";
+pub const SHARE_GROUP_STATE_TOPIC_NAME: &str = "__share_group_state";
 /// The metadata log. It is not a topic that clients can see.
-pub const CLUSTER_METADATA: &str = "__cluster_metadata";
+pub const CLUSTER_METADATA_TOPIC_NAME: &str = "__cluster_metadata";
 
 /// The longest name: a directory name of 255 bytes less the room for the partition index.
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 
 /// Whether a topic holds state of the brokers themselves.
 pub fn is_internal(name: &str) -> bool {
-    [CONSUMER_OFFSETS, TRANSACTION_STATE, SHARE_GROUP_STATE].contains(&name)
+    [
+        GROUP_METADATA_TOPIC_NAME,
+        TRANSACTION_STATE_TOPIC_NAME,
+        SHARE_GROUP_STATE_TOPIC_NAME,
+    ]
+    .contains(&name)
 }
 
 /// Why a topic cannot have a name.
@@ -85,7 +90,7 @@ mod tests {
             "-",
             "_",
             longest.as_str(),
-            CONSUMER_OFFSETS,
+            GROUP_METADATA_TOPIC_NAME,
         ] {
             assert_eq!(check(legal), Ok(()), "{legal}");
         }
@@ -115,11 +120,11 @@ mod tests {
     #[test]
     fn the_metadata_log_is_not_an_internal_topic() {
         assert!(
-            is_internal(CONSUMER_OFFSETS)
-                && is_internal(TRANSACTION_STATE)
-                && is_internal(SHARE_GROUP_STATE)
+            is_internal(GROUP_METADATA_TOPIC_NAME)
+                && is_internal(TRANSACTION_STATE_TOPIC_NAME)
+                && is_internal(SHARE_GROUP_STATE_TOPIC_NAME)
         );
-        assert!(!is_internal(CLUSTER_METADATA));
+        assert!(!is_internal(CLUSTER_METADATA_TOPIC_NAME));
         assert!(!is_internal("__consumer_offsets2"));
     }
 }
