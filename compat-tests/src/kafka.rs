@@ -100,6 +100,7 @@ impl KafkaOptions {
 #[derive(Debug)]
 pub struct Kafka {
     process: ServerProcess,
+    options: KafkaOptions,
     address: SocketAddr,
     home: TempDir,
 }
@@ -132,6 +133,19 @@ impl Kafka {
         self.home.path()
     }
 
+    /// `kill -9`: the broker gets no chance to write anything.
+    pub fn kill(&mut self) -> Result<(), ServerError> {
+        Ok(self.process.kill()?)
+    }
+
+    /// Starts again on the same port and data after [`Self::kill`]; a broker that still runs is killed first.
+    pub fn restart(&mut self) -> Result<(), ServerError> {
+        self.process.kill()?;
+        let jars = KafkaJars::locate()?;
+        self.process = launch(&jars, &self.options, self.home.path(), self.address)?;
+        Ok(())
+    }
+
     fn start_once(jars: &KafkaJars, options: &KafkaOptions) -> Result<Self, ServerError> {
         let home = tempfile::Builder::new().prefix("klamm-kafka-").tempdir()?;
         let [broker_port, controller_port] = free_ports()?;
@@ -155,40 +169,52 @@ impl Kafka {
             });
         }
 
-        let log = home.path().join("broker.log");
-        let log_file = fs::File::create(&log)?;
-        let child = java(jars, options, home.path())
-            .arg("kafka.Kafka")
-            .arg(&properties)
-            .stdin(Stdio::null())
-            .stdout(log_file.try_clone()?)
-            .stderr(log_file)
-            .spawn()?;
-        let mut process = ServerProcess::new(child);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, broker_port));
-        let deadline = Instant::now() + START_DEADLINE;
-        while !answers_api_versions(address) {
-            if process.has_exited()? {
-                return Err(ServerError::Exited {
-                    program: "kafka.Kafka".to_owned(),
-                    log_tail: tail(&log),
-                });
-            }
-            if Instant::now() >= deadline {
-                return Err(ServerError::NotReady {
-                    program: "kafka.Kafka".to_owned(),
-                    waited: START_DEADLINE,
-                    log_tail: tail(&log),
-                });
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let process = launch(jars, options, home.path(), address)?;
         Ok(Self {
             process,
+            options: options.clone(),
             address,
             home,
         })
     }
+}
+
+/// Runs a broker on a formatted home and waits until it answers.
+fn launch(
+    jars: &KafkaJars,
+    options: &KafkaOptions,
+    home: &Path,
+    address: SocketAddr,
+) -> Result<ServerProcess, ServerError> {
+    let log = home.join("broker.log");
+    let log_file = fs::File::options().create(true).append(true).open(&log)?;
+    let child = java(jars, options, home)
+        .arg("kafka.Kafka")
+        .arg(home.join("server.properties"))
+        .stdin(Stdio::null())
+        .stdout(log_file.try_clone()?)
+        .stderr(log_file)
+        .spawn()?;
+    let mut process = ServerProcess::new(child);
+    let deadline = Instant::now() + START_DEADLINE;
+    while !answers_api_versions(address) {
+        if process.has_exited()? {
+            return Err(ServerError::Exited {
+                program: "kafka.Kafka".to_owned(),
+                log_tail: tail(&log),
+            });
+        }
+        if Instant::now() >= deadline {
+            return Err(ServerError::NotReady {
+                program: "kafka.Kafka".to_owned(),
+                waited: START_DEADLINE,
+                log_tail: tail(&log),
+            });
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(process)
 }
 
 fn clients_jar_name() -> String {

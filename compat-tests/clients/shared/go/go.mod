@@ -1,0 +1,3 @@
+module klamm/compat/lines
+
+go 1.24.0
