@@ -4,7 +4,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::units::{bounded, bounded_count, count, milliseconds, minutes};
 use crate::config::listeners::Listener;
+use crate::config::load::StaticSettings;
+use crate::config::relations;
+use crate::config::values::BrokerValues;
 
 /// Everything that one broker reads from its settings: static ones and the dynamic ones over them.
 ///
@@ -82,8 +86,8 @@ pub enum FsyncPolicy {
 pub struct NetworkConfig {
     /// `socket.request.max.bytes`: a longer frame ends its connection.
     pub request_bytes_max: usize,
-    /// `queued.max.request.bytes`: bytes that all requests together may hold in memory. Kafka's default is no
-    /// bound; Klamm's is [`klamm.request.memory.bytes.max`](crate::config), since memory is never unbounded here.
+    /// Bytes that all requests together may hold in memory: `queued.max.request.bytes`, and where that is -1 (Kafka's
+    /// default: no bound) `klamm.request.memory.max.bytes`.
     pub request_memory_bytes_max: usize,
     /// `connections.max.idle.ms`; `None`: idle connections are kept.
     pub connection_idle_max: Option<Duration>,
@@ -91,7 +95,7 @@ pub struct NetworkConfig {
     pub connections_max: Option<usize>,
     /// `max.connections.per.ip` (*dynamic*).
     pub connections_per_ip_max: Option<usize>,
-    /// `max.connections.per.ip.overrides` (*dynamic*); host names have been resolved.
+    /// `max.connections.per.ip.overrides` (*dynamic*), addresses only: an entry with a host name has no effect.
     pub connections_per_ip_overrides: Vec<(IpAddr, usize)>,
     /// `max.connection.creation.rate` (*dynamic*), accepted connections per second over all listeners.
     pub connections_per_second_max: Option<u32>,
@@ -114,6 +118,8 @@ pub struct LogTimers {
     pub recovery_point_checkpoint_interval: Duration,
     /// `log.flush.start.offset.checkpoint.interval.ms`.
     pub start_offset_checkpoint_interval: Duration,
+    /// `log.initial.task.delay.ms`: the first round of each of these waits this long after the start.
+    pub initial_delay: Duration,
     /// `replica.high.watermark.checkpoint.interval.ms`.
     pub high_watermark_checkpoint_interval: Duration,
     /// `num.recovery.threads.per.data.dir` (*dynamic*).
@@ -123,12 +129,13 @@ pub struct LogTimers {
 /// Compaction (`log.cleaner.*`), all but `enabled` *dynamic*.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CleanerConfig {
+    /// `log.cleaner.enable`.
     pub enabled: bool,
-    pub threads: usize,
+    /// `log.cleaner.dedupe.buffer.size`: memory for the map of keys.
     pub dedupe_buffer_bytes: u64,
-    pub io_buffer_bytes: usize,
-    pub io_buffer_load_factor: f64,
+    /// `log.cleaner.io.max.bytes.per.second`; infinite where nothing bounds it.
     pub io_bytes_per_second_max: f64,
+    /// `log.cleaner.backoff.ms`.
     pub backoff: Duration,
 }
 
@@ -207,13 +214,196 @@ pub struct TransactionConfig {
     pub partition_verification_enable: bool,
 }
 
-/// Levels for recompression, used where a topic's `compression.type` names the codec.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CompressionLevels {
-    /// -1 (the library's default) or 1 to 9.
-    pub gzip: i32,
-    /// 1 to 17.
-    pub lz4: i32,
-    /// -131072 to 22.
-    pub zstd: i32,
+impl BrokerConfig {
+    /// Reads the view out of `values`: those of `settings`, the dynamic ones over them.
+    pub(in crate::config) fn new(settings: &StaticSettings, values: &BrokerValues) -> Self {
+        let directories = values.list("log.dirs");
+        let directories = if directories.is_empty() {
+            values.list("log.dir")
+        } else {
+            directories
+        };
+        let storage = if settings.ephemeral {
+            StorageRoot::Ephemeral
+        } else {
+            StorageRoot::Directories(directories.into_iter().map(PathBuf::from).collect())
+        };
+        Self {
+            node_id: int(values, "node.id"),
+            cluster_id: values.text("klamm.cluster.id"),
+            rack: values.text("broker.rack"),
+            listeners: settings.listeners.listeners.clone(),
+            inter_broker_listener: settings.listeners.inter_broker.clone(),
+            storage,
+            fsync: match values.text("klamm.fsync").as_deref() {
+                Some("always") => FsyncPolicy::Always,
+                Some("never") => FsyncPolicy::Never,
+                _ => FsyncPolicy::AcksAll,
+            },
+            net: NetworkConfig::new(values),
+            auto_create_topics_enable: values.boolean("auto.create.topics.enable"),
+            delete_topic_enable: values.boolean("delete.topic.enable"),
+            num_partitions: int(values, "num.partitions"),
+            default_replication_factor: int(values, "default.replication.factor"),
+            fetch_bytes_max: int(values, "fetch.max.bytes"),
+            fetch_sessions_max: count(values, "max.incremental.fetch.session.cache.slots"),
+            response_partitions_max: int(values, "max.request.partition.size.limit"),
+            request_timeout: milliseconds(values, "request.timeout.ms"),
+            log: LogTimers::new(values),
+            cleaner: CleanerConfig::new(values),
+            producer_id_expiration: milliseconds(values, "producer.id.expiration.ms"),
+            producer_id_expiration_check_interval: milliseconds(
+                values,
+                "producer.id.expiration.check.interval.ms",
+            ),
+            group: GroupCoordinatorConfig::new(values),
+            consumer_group: ConsumerGroupDefaults::new(values),
+            offsets: OffsetsConfig::new(values),
+            transaction: TransactionConfig::new(values),
+        }
+    }
+}
+
+/// A number whose row keeps it in the range of `T`.
+fn int<T: TryFrom<i64>>(values: &BrokerValues, name: &str) -> T {
+    let number = values.integer(name);
+    T::try_from(number).unwrap_or_else(|_| panic!("{name}={number} is in the range of its kind"))
+}
+
+impl NetworkConfig {
+    fn new(values: &BrokerValues) -> Self {
+        let queued = values.integer("queued.max.request.bytes");
+        let memory = if queued > 0 {
+            queued
+        } else {
+            values.integer("klamm.request.memory.max.bytes")
+        };
+        let overrides = relations::connections_per_ip_overrides(values).unwrap_or_default();
+        let address =
+            |(host, connections): (String, usize)| Some((host.parse().ok()?, connections));
+        Self {
+            request_bytes_max: count(values, "socket.request.max.bytes"),
+            request_memory_bytes_max: usize::try_from(memory).unwrap_or(usize::MAX),
+            connection_idle_max: bounded(values.integer("connections.max.idle.ms")),
+            connections_max: bounded_count(values, "max.connections"),
+            connections_per_ip_max: bounded_count(values, "max.connections.per.ip"),
+            connections_per_ip_overrides: overrides.into_iter().filter_map(address).collect(),
+            connections_per_second_max: Some(int(values, "max.connection.creation.rate"))
+                .filter(|rate| *rate != i32::MAX as u32),
+            listen_backlog: int(values, "socket.listen.backlog.size"),
+            send_buffer_bytes: usize::try_from(values.integer("socket.send.buffer.bytes")).ok(),
+            receive_buffer_bytes: usize::try_from(values.integer("socket.receive.buffer.bytes"))
+                .ok(),
+        }
+    }
+}
+
+impl LogTimers {
+    fn new(values: &BrokerValues) -> Self {
+        Self {
+            retention_check_interval: milliseconds(values, "log.retention.check.interval.ms"),
+            flush_check_interval: bounded(values.integer("log.flush.scheduler.interval.ms")),
+            recovery_point_checkpoint_interval: milliseconds(
+                values,
+                "log.flush.offset.checkpoint.interval.ms",
+            ),
+            start_offset_checkpoint_interval: milliseconds(
+                values,
+                "log.flush.start.offset.checkpoint.interval.ms",
+            ),
+            initial_delay: milliseconds(values, "log.initial.task.delay.ms"),
+            high_watermark_checkpoint_interval: milliseconds(
+                values,
+                "replica.high.watermark.checkpoint.interval.ms",
+            ),
+            recovery_threads_per_directory: count(values, "num.recovery.threads.per.data.dir"),
+        }
+    }
+}
+
+impl CleanerConfig {
+    fn new(values: &BrokerValues) -> Self {
+        Self {
+            enabled: values.boolean("log.cleaner.enable"),
+            dedupe_buffer_bytes: u64::try_from(values.integer("log.cleaner.dedupe.buffer.size"))
+                .unwrap_or(0),
+            io_bytes_per_second_max: values.double("log.cleaner.io.max.bytes.per.second"),
+            backoff: milliseconds(values, "log.cleaner.backoff.ms"),
+        }
+    }
+}
+
+impl GroupCoordinatorConfig {
+    fn new(values: &BrokerValues) -> Self {
+        Self {
+            protocols: values.list("group.coordinator.rebalance.protocols"),
+            session_timeout_min: milliseconds(values, "group.min.session.timeout.ms"),
+            session_timeout_max: milliseconds(values, "group.max.session.timeout.ms"),
+            initial_rebalance_delay: milliseconds(values, "group.initial.rebalance.delay.ms"),
+            members_max: count(values, "group.max.size"),
+        }
+    }
+}
+
+impl ConsumerGroupDefaults {
+    fn new(values: &BrokerValues) -> Self {
+        Self {
+            session_timeout: milliseconds(values, "group.consumer.session.timeout.ms"),
+            session_timeout_min: milliseconds(values, "group.consumer.min.session.timeout.ms"),
+            session_timeout_max: milliseconds(values, "group.consumer.max.session.timeout.ms"),
+            heartbeat_interval: milliseconds(values, "group.consumer.heartbeat.interval.ms"),
+            heartbeat_interval_min: milliseconds(
+                values,
+                "group.consumer.min.heartbeat.interval.ms",
+            ),
+            heartbeat_interval_max: milliseconds(
+                values,
+                "group.consumer.max.heartbeat.interval.ms",
+            ),
+            members_max: count(values, "group.consumer.max.size"),
+            assignors: values.list("group.consumer.assignors"),
+            migration_policy: values
+                .text("group.consumer.migration.policy")
+                .unwrap_or_default()
+                .to_lowercase(),
+        }
+    }
+}
+
+impl OffsetsConfig {
+    fn new(values: &BrokerValues) -> Self {
+        Self {
+            partitions: int(values, "offsets.topic.num.partitions"),
+            replication_factor: int(values, "offsets.topic.replication.factor"),
+            segment_bytes: int(values, "offsets.topic.segment.bytes"),
+            compression_codec: int(values, "offsets.topic.compression.codec"),
+            retention: minutes(values, "offsets.retention.minutes"),
+            retention_check_interval: milliseconds(values, "offsets.retention.check.interval.ms"),
+            metadata_bytes_max: count(values, "offset.metadata.max.bytes"),
+            commit_timeout: milliseconds(values, "offsets.commit.timeout.ms"),
+        }
+    }
+}
+
+impl TransactionConfig {
+    fn new(values: &BrokerValues) -> Self {
+        Self {
+            partitions: int(values, "transaction.state.log.num.partitions"),
+            replication_factor: int(values, "transaction.state.log.replication.factor"),
+            min_insync_replicas: int(values, "transaction.state.log.min.isr"),
+            segment_bytes: int(values, "transaction.state.log.segment.bytes"),
+            timeout_max: milliseconds(values, "transaction.max.timeout.ms"),
+            id_expiration: milliseconds(values, "transactional.id.expiration.ms"),
+            abort_check_interval: milliseconds(
+                values,
+                "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+            ),
+            expiration_check_interval: milliseconds(
+                values,
+                "transaction.remove.expired.transaction.cleanup.interval.ms",
+            ),
+            partition_verification_enable: values
+                .boolean("transaction.partition.verification.enable"),
+        }
+    }
 }

@@ -5,10 +5,11 @@
 mod broker;
 mod group;
 mod topic;
+mod units;
 
 pub use broker::{
-    BrokerConfig, CleanerConfig, CompressionLevels, ConsumerGroupDefaults, FsyncPolicy, GroupCoordinatorConfig,
+    BrokerConfig, CleanerConfig, ConsumerGroupDefaults, FsyncPolicy, GroupCoordinatorConfig,
     LogTimers, NetworkConfig, OffsetsConfig, StorageRoot, TransactionConfig,
 };
 pub use group::GroupConfig;
-pub use topic::{CleanupPolicy, TimestampType, TopicCompression, TopicConfig};
+pub use topic::{CleanupPolicy, CompressionLevels, TimestampType, TopicCompression, TopicConfig};

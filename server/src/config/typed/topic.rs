@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::CompressionLevels;
+use super::units::{bounded, bounded_bytes, duration_ms};
+use crate::config::resolved::TopicValues;
 
 /// The effective configs of one topic: its own overrides, then the broker's settings, then the defaults.
 ///
@@ -82,4 +83,75 @@ pub enum TimestampType {
     CreateTime,
     /// The broker stamps its own time on every batch.
     LogAppendTime,
+}
+
+/// Levels for recompression, used where a topic's `compression.type` names the codec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompressionLevels {
+    /// -1 (the library's default) or 1 to 9.
+    pub gzip: i32,
+    /// 1 to 17.
+    pub lz4: i32,
+    /// -131072 to 22.
+    pub zstd: i32,
+}
+
+impl TopicConfig {
+    pub(in crate::config) fn new(values: &TopicValues) -> Self {
+        let policies = values.list("cleanup.policy");
+        let segment_bytes = values.optional_integer("internal.segment.bytes");
+        Self {
+            cleanup_policy: CleanupPolicy {
+                delete: policies.iter().any(|policy| policy == "delete"),
+                compact: policies.iter().any(|policy| policy == "compact"),
+            },
+            retention: bounded(values.integer("retention.ms")),
+            retention_bytes: bounded_bytes(values.integer("retention.bytes")),
+            segment_bytes: whole(segment_bytes.unwrap_or_else(|| values.integer("segment.bytes"))),
+            segment_age_max: duration_ms(values.integer("segment.ms")),
+            segment_jitter: duration_ms(values.integer("segment.jitter.ms")),
+            segment_index_bytes_max: whole(values.integer("segment.index.bytes")),
+            index_interval_bytes: whole(values.integer("index.interval.bytes")),
+            preallocate: values.boolean("preallocate"),
+            flush_messages: bounded_bytes(values.integer("flush.messages")),
+            flush_interval: bounded(values.integer("flush.ms")),
+            file_delete_delay: duration_ms(values.integer("file.delete.delay.ms")),
+            batch_bytes_max: usize::try_from(values.integer("max.message.bytes")).unwrap_or(0),
+            compression: match values.text("compression.type") {
+                "uncompressed" => TopicCompression::Uncompressed,
+                "gzip" => TopicCompression::Gzip,
+                "snappy" => TopicCompression::Snappy,
+                "lz4" => TopicCompression::Lz4,
+                "zstd" => TopicCompression::Zstd,
+                _ => TopicCompression::Producer,
+            },
+            compression_levels: CompressionLevels {
+                gzip: level(values, "compression.gzip.level"),
+                lz4: level(values, "compression.lz4.level"),
+                zstd: level(values, "compression.zstd.level"),
+            },
+            timestamp_type: match values.text("message.timestamp.type") {
+                "LogAppendTime" => TimestampType::LogAppendTime,
+                _ => TimestampType::CreateTime,
+            },
+            timestamp_before_max: bounded(values.integer("message.timestamp.before.max.ms")),
+            timestamp_after_max: bounded(values.integer("message.timestamp.after.max.ms")),
+            delete_retention: duration_ms(values.integer("delete.retention.ms")),
+            compaction_lag_min: duration_ms(values.integer("min.compaction.lag.ms")),
+            compaction_lag_max: bounded(values.integer("max.compaction.lag.ms")),
+            cleanable_dirty_ratio_min: values.double("min.cleanable.dirty.ratio"),
+            min_insync_replicas: level(values, "min.insync.replicas"),
+            unclean_leader_election_enable: values.boolean("unclean.leader.election.enable"),
+        }
+    }
+}
+
+/// An int that is not below zero.
+fn whole(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// An int.
+fn level(values: &TopicValues, name: &str) -> i32 {
+    i32::try_from(values.integer(name)).unwrap_or_else(|_| panic!("{name} is an int"))
 }
