@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -28,6 +29,8 @@ pub struct Args {
 pub enum Command {
     /// Prints everything that can be set: name, type, default, effect, and whether it changes while klamm runs
     Configs(ConfigsArgs),
+    /// Prints the APIs that are served and their versions, as a Markdown table
+    Apis,
 }
 
 /// How to run the server.
@@ -87,8 +90,18 @@ pub struct ConfigsArgs {
 }
 
 impl ServeArgs {
-    /// Where the settings of this run come from; `variables` is the environment.
-    pub fn sources(&self, variables: impl IntoIterator<Item = (String, String)>) -> Sources {
+    /// Where the settings of this run come from; `variables` is the environment. Variables that are not Unicode set
+    /// nothing.
+    pub fn sources<T: Into<OsString>>(
+        &self,
+        variables: impl IntoIterator<Item = (T, T)>,
+    ) -> Sources {
+        let unicode = |(name, value): (T, T)| {
+            Some((
+                name.into().into_string().ok()?,
+                value.into().into_string().ok()?,
+            ))
+        };
         let fsync = self.fsync.map(|mode| match mode {
             Fsync::AcksAll => "acks-all",
             Fsync::Always => "always",
@@ -96,7 +109,7 @@ impl ServeArgs {
         });
         Sources {
             file: self.file.clone(),
-            variables: variables.into_iter().collect(),
+            variables: variables.into_iter().filter_map(unicode).collect(),
             set: self.set.clone(),
             listen: self.listen.clone(),
             data_dir: self.data_dir.clone(),

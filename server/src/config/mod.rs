@@ -11,6 +11,7 @@ mod known;
 mod listeners;
 mod load;
 mod properties;
+mod reference;
 mod relations;
 mod resolved;
 mod setting;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 pub use def::{Definition, Effect, Kind, Update};
 pub use listeners::{Advertised, Listener};
 pub use load::{LoadError, Loaded, Notice, Sources, StaticSettings, load};
+pub use reference::reference;
 pub use setting::{Origin, Problem, Setting};
 pub use typed::{
     BrokerConfig, CleanerConfig, CleanupPolicy, CompressionLevels, ConsumerGroupDefaults,
