@@ -161,8 +161,9 @@ pub enum GroupState {
 }
 
 impl GroupState {
-    /// The state of this name, whatever its case, as in Kafka's filters.
+    /// The state of this name, whatever its case and the white space around it, as in Kafka's filters.
     pub fn from_name(name: &str) -> Option<Self> {
+        let name = name.trim_matches(|character| character <= ' ');
         [
             Self::Empty,
             Self::PreparingRebalance,
