@@ -56,27 +56,70 @@ use kafka_protocol::protocol::{Decodable, Encodable, Message, Request};
 
 use crate::message::{BodyError, RequestBody, ResponseBody};
 
-/// Requests that the library lacks, with the older version that has the same bytes: API key, version, library version.
-const REQUEST_ALIASES: [(i16, i16, i16); 4] = [
-    // KIP-1023 gave a new meaning to a timestamp.
-    (2, 11, 10),
-    // KIP-1066 changed the response alone.
-    (35, 5, 4),
-    // KIP-1226 changed the responses alone.
-    (87, 1, 0),
-    (90, 1, 0),
+/// A version that the library lacks, and the older one that has the same bytes.
+struct Alias {
+    api_key: i16,
+    version: i16,
+    library_version: i16,
+}
+
+const REQUEST_ALIASES: [Alias; 4] = [
+    // ListOffsets: KIP-1023 gave one more timestamp a meaning.
+    Alias {
+        api_key: 2,
+        version: 11,
+        library_version: 10,
+    },
+    // DescribeLogDirs: the response alone changed.
+    Alias {
+        api_key: 35,
+        version: 5,
+        library_version: 4,
+    },
+    // ReadShareGroupStateSummary and DescribeShareGroupOffsets: KIP-1226 changed the responses alone.
+    Alias {
+        api_key: 87,
+        version: 1,
+        library_version: 0,
+    },
+    Alias {
+        api_key: 90,
+        version: 1,
+        library_version: 0,
+    },
 ];
 
-/// The same for responses.
-const RESPONSE_ALIASES: [(i16, i16, i16); 5] = [
-    // KIP-1023 as above.
-    (2, 11, 10),
-    // KIP-1228 changed the request alone.
-    (27, 2, 1),
-    // KIP-1222, KIP-1186 and KIP-1226 likewise.
-    (78, 2, 1),
-    (80, 1, 0),
-    (85, 1, 0),
+const RESPONSE_ALIASES: [Alias; 5] = [
+    // ListOffsets: as above.
+    Alias {
+        api_key: 2,
+        version: 11,
+        library_version: 10,
+    },
+    // WriteTxnMarkers: KIP-1228 changed the request alone.
+    Alias {
+        api_key: 27,
+        version: 2,
+        library_version: 1,
+    },
+    // ShareFetch: KIP-1206 and KIP-1222 changed the request alone.
+    Alias {
+        api_key: 78,
+        version: 2,
+        library_version: 1,
+    },
+    // AddRaftVoter: the request alone changed.
+    Alias {
+        api_key: 80,
+        version: 1,
+        library_version: 0,
+    },
+    // WriteShareGroupState: KIP-1226 changed the request alone.
+    Alias {
+        api_key: 85,
+        version: 1,
+        library_version: 0,
+    },
 ];
 
 /// Reads a body with the library.
@@ -116,7 +159,7 @@ pub(crate) fn write_with_library<T: Message + Encodable>(
 
 /// The version under which a message type of the library has the bytes of `version`.
 fn library_version<T: Message>(
-    aliases: &[(i16, i16, i16)],
+    aliases: &[Alias],
     api_key: i16,
     version: i16,
 ) -> Result<i16, BodyError> {
@@ -126,8 +169,8 @@ fn library_version<T: Message>(
     }
     aliases
         .iter()
-        .find(|(key, newer, _)| *key == api_key && *newer == version)
-        .map(|(_, _, older)| *older)
+        .find(|alias| alias.api_key == api_key && alias.version == version)
+        .map(|alias| alias.library_version)
         .filter(|older| is_known(*older))
         .ok_or(BodyError::UnsupportedVersion)
 }

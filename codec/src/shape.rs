@@ -155,10 +155,6 @@ impl Versions {
     pub const fn contains(&self, version: i16) -> bool {
         self.first <= version && version <= self.last
     }
-
-    pub const fn is_empty(&self) -> bool {
-        self.first > self.last
-    }
 }
 
 fn least_struct_bytes(fields: &[Field], version: i16, is_flexible: bool) -> usize {

@@ -93,13 +93,18 @@ impl Rewriter<'_> {
                 Ok(())
             }
             Kind::Struct(fields) => self.rewrite_struct(fields, written),
-            _ => {
+            Kind::Bytes | Kind::Records => {
                 let width = LengthWidth::of_sequence(self.is_flexible);
                 let length = self.cursor.read_length(width)?;
                 put_length(written, width, length);
                 written.put_slice(self.cursor.take(length.unwrap_or(0))?);
                 Ok(())
             }
+            // These have a fixed size and were copied above.
+            Kind::Bool | Kind::Int8 | Kind::Int16 | Kind::Uint16 | Kind::Int32 | Kind::Int64 => {
+                Ok(())
+            }
+            Kind::Float64 | Kind::Uuid => Ok(()),
         }
     }
 

@@ -16,9 +16,11 @@ pub const STRING_BYTES_MAX: usize = 0x7fff;
 
 /// The most array elements in one request, over all its arrays, nested ones included.
 ///
-/// Bytes alone do not bound memory: an element of one byte on the wire can become a struct of some 200 bytes, so that
-/// a frame of 100 MiB could ask for 20 GB. With this limit a request decodes to about 200 MB at the very worst. The
-/// largest honest requests (a Fetch or OffsetFetch that names every partition of a cluster) have a few 100,000 elements.
+/// Bytes alone do not bound memory: a string of one byte on the wire takes 32 in memory, a member of four bytes takes
+/// 120, so that a frame of 100 MiB could ask for more than 3 GB. No element takes more than 128 bytes (ACLs, SCRAM
+/// credentials), so that with this limit a request decodes to some 200 MB at the very worst, allocation overhead
+/// included, and a server can count what is in flight by [`Walked::elements`]. The largest honest requests, a Fetch or
+/// OffsetFetch that names every partition of a large cluster, have a few 100,000 elements.
 pub const ELEMENTS_MAX: usize = 1_000_000;
 
 /// What the walk found out about a body of the right shape.
@@ -37,12 +39,20 @@ pub struct Walked {
 pub fn check_request(api_key: i16, version: i16, body: &[u8]) -> Result<Walked, ShapeError> {
     let api = find_version(api_key, version)?;
     let mut walker = Walker::new(api, version, body);
-    walker.walk_struct(api.fields)?;
-    Ok(Walked {
-        length_bytes: walker.cursor.position(),
-        elements: walker.elements,
-        is_plain: walker.is_plain,
-    })
+    let walked = walker.walk_struct(api.fields);
+    let position = walker.cursor.position();
+    match walked {
+        Ok(()) => Ok(Walked {
+            length_bytes: position,
+            elements: walker.elements,
+            is_plain: walker.is_plain,
+        }),
+        Err(fault) => Err(ShapeError::Malformed {
+            field: walker.field,
+            position,
+            fault,
+        }),
+    }
 }
 
 struct Walker<'a> {
@@ -67,16 +77,8 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn refuse(&self, fault: Fault) -> ShapeError {
-        ShapeError::Malformed {
-            field: self.field,
-            position: self.cursor.position(),
-            fault,
-        }
-    }
-
     /// The recursion is over the static table, never over the bytes: its depth is that of the deepest schema.
-    fn walk_struct(&mut self, fields: &'static [Field]) -> Result<(), ShapeError> {
+    fn walk_struct(&mut self, fields: &'static [Field]) -> Result<(), Fault> {
         for field in fields {
             if field.tag.is_none() && field.versions.contains(self.version) {
                 self.walk_field(field)?;
@@ -89,7 +91,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn walk_field(&mut self, field: &'static Field) -> Result<(), ShapeError> {
+    fn walk_field(&mut self, field: &'static Field) -> Result<(), Fault> {
         self.field = field.name;
         let is_nullable = field.nullable.contains(self.version);
         if let Kind::Struct(fields) = &field.kind {
@@ -101,7 +103,7 @@ impl<'a> Walker<'a> {
         self.walk_value(&field.kind, is_nullable)
     }
 
-    fn walk_value(&mut self, kind: &'static Kind, is_nullable: bool) -> Result<(), ShapeError> {
+    fn walk_value(&mut self, kind: &'static Kind, is_nullable: bool) -> Result<(), Fault> {
         if let Some(bytes) = kind.fixed_bytes() {
             return self.skip(bytes);
         }
@@ -115,6 +117,7 @@ impl<'a> Walker<'a> {
             }
             Kind::Array(element) => self.walk_array(element, is_nullable),
             Kind::Struct(fields) => self.walk_struct(fields),
+            // These have a fixed size and were skipped above.
             Kind::Bool | Kind::Int8 | Kind::Int16 | Kind::Uint16 | Kind::Int32 | Kind::Int64 => {
                 Ok(())
             }
@@ -122,24 +125,21 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn walk_string(&mut self, is_nullable: bool) -> Result<(), ShapeError> {
+    fn walk_string(&mut self, is_nullable: bool) -> Result<(), Fault> {
         let Some(length) =
             self.read_length(LengthWidth::of_string(self.is_flexible), is_nullable)?
         else {
             return Ok(());
         };
         if length > STRING_BYTES_MAX {
-            return Err(self.refuse(Fault::StringTooLong { length }));
+            return Err(Fault::StringTooLong { length });
         }
-        let text = self
-            .cursor
-            .take(length)
-            .map_err(|fault| self.refuse(fault))?;
+        let text = self.cursor.take(length)?;
         self.is_plain &= std::str::from_utf8(text).is_ok();
         Ok(())
     }
 
-    fn walk_array(&mut self, element: &'static Kind, is_nullable: bool) -> Result<(), ShapeError> {
+    fn walk_array(&mut self, element: &'static Kind, is_nullable: bool) -> Result<(), Fault> {
         let Some(count) =
             self.read_length(LengthWidth::of_sequence(self.is_flexible), is_nullable)?
         else {
@@ -147,14 +147,14 @@ impl<'a> Walker<'a> {
         };
         let remaining = self.cursor.remaining();
         if count > remaining / element.least_bytes(self.version, self.is_flexible) {
-            return Err(self.refuse(Fault::ArrayTooLong { count, remaining }));
+            return Err(Fault::ArrayTooLong { count, remaining });
         }
         // Both are bounded by the length of a slice, so that the sum cannot overflow.
         self.elements += count;
         if self.elements > ELEMENTS_MAX {
-            return Err(self.refuse(Fault::TooManyElements {
+            return Err(Fault::TooManyElements {
                 limit: ELEMENTS_MAX,
-            }));
+            });
         }
         if let Some(bytes) = element.fixed_bytes() {
             return self.skip(count * bytes);
@@ -165,13 +165,13 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    fn walk_tags(&mut self, fields: &'static [Field]) -> Result<(), ShapeError> {
+    fn walk_tags(&mut self, fields: &'static [Field]) -> Result<(), Fault> {
         let count = self.read_varint()?;
         let mut least_tag = 0;
         for _ in 0..count {
             let tag = self.read_varint()?;
             if u64::from(tag) < least_tag {
-                return Err(self.refuse(Fault::TagsNotAscending { tag }));
+                return Err(Fault::TagsNotAscending { tag });
             }
             least_tag = u64::from(tag) + 1;
             let declared = self.read_varint()? as usize;
@@ -185,22 +185,22 @@ impl<'a> Walker<'a> {
             }
             let actual = self.cursor.position() - start;
             if actual != declared {
-                return Err(self.refuse(Fault::TagSizeWrong {
+                return Err(Fault::TagSizeWrong {
                     tag,
                     declared,
                     actual,
-                }));
+                });
             }
         }
         Ok(())
     }
 
     /// Reads the byte before a struct that may be null: Kafka writes 1 and -1 (KIP-893).
-    fn is_struct_present(&mut self) -> Result<bool, ShapeError> {
-        match self.cursor.read_i8().map_err(|fault| self.refuse(fault))? {
+    fn is_struct_present(&mut self) -> Result<bool, Fault> {
+        match self.cursor.read_i8()? {
             1 => Ok(true),
             i8::MIN..=-1 => Ok(false),
-            byte => Err(self.refuse(Fault::PresenceUnknown { byte })),
+            byte => Err(Fault::PresenceUnknown { byte }),
         }
     }
 
@@ -208,28 +208,20 @@ impl<'a> Walker<'a> {
         &mut self,
         width: LengthWidth,
         is_nullable: bool,
-    ) -> Result<Option<usize>, ShapeError> {
-        let length = self
-            .cursor
-            .read_length(width)
-            .map_err(|fault| self.refuse(fault))?;
+    ) -> Result<Option<usize>, Fault> {
+        let length = self.cursor.read_length(width)?;
         if length.is_none() && !is_nullable {
-            return Err(self.refuse(Fault::NullNotAllowed));
+            return Err(Fault::NullNotAllowed);
         }
         Ok(length)
     }
 
-    fn read_varint(&mut self) -> Result<u32, ShapeError> {
-        self.cursor
-            .read_unsigned_varint()
-            .map_err(|fault| self.refuse(fault))
+    fn read_varint(&mut self) -> Result<u32, Fault> {
+        self.cursor.read_unsigned_varint()
     }
 
-    fn skip(&mut self, count: usize) -> Result<(), ShapeError> {
-        self.cursor
-            .take(count)
-            .map(|_| ())
-            .map_err(|fault| self.refuse(fault))
+    fn skip(&mut self, count: usize) -> Result<(), Fault> {
+        self.cursor.take(count).map(|_| ())
     }
 }
 
