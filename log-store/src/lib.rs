@@ -4,6 +4,7 @@ mod ids;
 
 pub mod batch;
 pub mod engine;
+pub mod log_dir;
 pub mod partition;
 mod pread;
 mod slice;

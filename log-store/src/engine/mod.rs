@@ -15,10 +15,10 @@ use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
 
-use crate::batch::{BatchHeader, StampedBatch};
+use crate::Offset;
+use crate::batch::{BatchHeader, NO_TIMESTAMP_MS, StampedBatch};
 use crate::partition::{AbortedTxn, EpochStart};
 use crate::slice::Slice;
-use crate::{LeaderEpoch, Offset};
 
 /// A place that keeps one log.
 ///
@@ -86,8 +86,8 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// As [`Engine::read`].
     fn timestamp_floor(&self, timestamp_ms: i64) -> io::Result<Offset>;
 
-    /// Bytes from the batch that contains `from` to `end`: an estimate from memory that is never
-    /// too small by more than what an index interval hides, and needs no disk.
+    /// About how many bytes of batches there are from `from` to `end`, as far as the indexes in
+    /// memory tell: rather too many than too few, and without touching the disk.
     fn bytes_between(&self, from: Offset, end: Offset) -> u64;
 
     /// All segments, oldest first; the last one is the active one. Never empty.
@@ -126,13 +126,12 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// Remembers where the log starts. It lasts when the call returns.
     fn save_log_start(&self, log_start: Offset) -> io::Result<()>;
 
+    /// Remembers that nothing below `durable_end` needs to be checked after a crash. Only a hint,
+    /// which may be lost; no IO.
+    fn checkpoint(&self);
+
     /// Makes everything last and lets go of all files. `producers` is the producer state at `end`.
     fn close(&self, producers: &[u8]) -> io::Result<()>;
-
-    /// The newest epoch that any stored batch carries, for fencing at open.
-    fn newest_epoch(&self) -> io::Result<Option<LeaderEpoch>> {
-        Ok(self.epochs()?.last().map(|start| start.epoch))
-    }
 }
 
 /// What to read.
@@ -174,6 +173,23 @@ pub struct SegmentStat {
     pub index_entries: u64,
     /// Bytes written since the last of them.
     pub bytes_since_entry: u64,
+}
+
+impl SegmentStat {
+    /// A segment without batches.
+    pub(crate) fn empty(base: Offset, now_ms: i64) -> SegmentStat {
+        SegmentStat {
+            base,
+            end: base,
+            bytes: 0,
+            max_timestamp_ms: NO_TIMESTAMP_MS,
+            max_timestamp_offset: base,
+            first_timestamp_ms: NO_TIMESTAMP_MS,
+            modified_ms: now_ms,
+            index_entries: 0,
+            bytes_since_entry: 0,
+        }
+    }
 }
 
 /// How often an index entry is made: before a batch when more than `interval_bytes` were written

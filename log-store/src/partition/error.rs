@@ -215,6 +215,8 @@ pub enum OpenError {
     Corrupt {
         reason: String,
     },
+    /// It is open in this process, and online, or is just being opened.
+    AlreadyOpen,
     Io(std::io::Error),
 }
 
@@ -225,6 +227,7 @@ impl fmt::Display for OpenError {
                 write!(f, "leader epoch {epoch} is older than {current}")
             }
             OpenError::Corrupt { reason } => write!(f, "log is corrupt: {reason}"),
+            OpenError::AlreadyOpen => f.write_str("log is open already"),
             OpenError::Io(error) => error.fmt(f),
         }
     }
@@ -234,7 +237,9 @@ impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             OpenError::Io(error) => Some(error),
-            OpenError::EpochFenced { .. } | OpenError::Corrupt { .. } => None,
+            OpenError::EpochFenced { .. } | OpenError::Corrupt { .. } | OpenError::AlreadyOpen => {
+                None
+            }
         }
     }
 }

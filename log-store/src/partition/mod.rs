@@ -231,6 +231,13 @@ impl Partition {
         self.check_online()
     }
 
+    /// Remembers what need not be checked after a crash; see [`Engine::checkpoint`].
+    pub(crate) fn checkpoint(&self) {
+        if self.offline.get().is_none() {
+            self.engine.checkpoint();
+        }
+    }
+
     /// Takes no more appends, writes and syncs what is queued, saves the producer state and lets go
     /// of all files. Whoever still waits gets the answer that is due, or [`Offline`]. Blocks on the
     /// disk; a second call does nothing.

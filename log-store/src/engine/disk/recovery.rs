@@ -1,0 +1,339 @@
+//! Finding out what a log directory holds.
+//!
+//! After a clean shutdown the files are believed. Otherwise every batch from the segment of the
+//! recovery point on is read and its checksum compared. What a crash leaves behind the last whole
+//! batch is cut off; damage that a crash cannot have done is reported and nothing is changed.
+//!
+//! What a crash can do: a kill ends the file somewhere, possibly inside of a batch. A power cut
+//! also loses pages that were never synced, which then read as zeros; since a sync covers
+//! everything before it, nothing behind such a hole was ever promised. A batch that fails its
+//! checksum without a hole while valid batches follow is neither.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::check::{self, Checked, Damage, Invalid};
+use super::fs::{Fs, FsFile, OpenMode};
+use super::index::{Index, TimeEntry};
+use super::names::{self, LogFile};
+use super::scan::HeaderScan;
+use super::segment::{self, Opened, Segment};
+use crate::Offset;
+use crate::engine::{IndexPace, SegmentStat};
+use crate::partition::OpenError;
+
+/// What is known about a log before its files are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// Whether it was closed before the process ended.
+    pub(super) is_clean: bool,
+    /// Everything below has been synced, indexes included.
+    pub(super) recovery_point: Offset,
+    /// Where the log was said to start.
+    pub(super) log_start: Offset,
+    pub(super) pace: IndexPace,
+    pub(super) now_ms: i64,
+}
+
+/// What a log directory holds.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// Oldest first, at least one.
+    pub(super) segments: Vec<Arc<Segment>>,
+    pub(super) snapshots: BTreeSet<Offset>,
+    /// The base of the first segment whose batches were checked.
+    pub(super) recovered_from: Option<Offset>,
+}
+
+/// Looks at the files, and cuts off what a crash left behind.
+///
+/// # Errors
+/// [`OpenError::Corrupt`] for damage that no crash explains.
+pub(super) fn load(fs: &dyn Fs, dir: &Path, known: Known) -> Result<Loaded, OpenError> {
+    let Listed {
+        bases,
+        mut snapshots,
+    } = list(fs, dir)?;
+    let mut segments = Vec::with_capacity(bases.len());
+    let mut recovered_from = None;
+    let recover_from = if known.is_clean {
+        None
+    } else {
+        let floor = bases.range(..=known.recovery_point).next_back();
+        floor.or_else(|| bases.first()).copied()
+    };
+    let all: Vec<Offset> = bases.into_iter().collect();
+    let mut is_cut = false;
+    for (index, &base) in all.iter().enumerate() {
+        let next = all.get(index + 1).copied();
+        let file = fs.open(&names::log_path(dir, base), OpenMode::Update)?;
+        let segment = if recover_from.is_some_and(|from| base >= from) {
+            recovered_from = recovered_from.or(Some(base));
+            let later = &all[index + 1..];
+            let (segment, was_cut) = recover(fs, dir, base, &file, later, known)?;
+            is_cut = was_cut;
+            segment
+        } else {
+            believe(fs, dir, base, next, &file, known)?
+        };
+        if let Some(next) = next
+            && !is_cut
+        {
+            segment.set_end(next);
+        }
+        segments.push(Arc::new(segment));
+        if is_cut {
+            for &later in &all[index + 1..] {
+                Segment::empty(dir, later, known.now_ms).remove(fs)?;
+            }
+            break;
+        }
+    }
+    let end = segments.last().map(|segment| segment.stat().end);
+    if end.is_none_or(|end| end < known.log_start) {
+        // What was deleted up to there had not been synced before the power went.
+        for segment in segments.drain(..) {
+            segment.remove(fs)?;
+        }
+        segments.push(Arc::new(Segment::empty(dir, known.log_start, known.now_ms)));
+    }
+    remove_useless_snapshots(fs, dir, &segments, &mut snapshots)?;
+    if let Some(from) = recovered_from {
+        make_last(fs, dir, &segments, from)?;
+    }
+    Ok(Loaded {
+        segments,
+        snapshots,
+        recovered_from,
+    })
+}
+
+struct Listed {
+    bases: BTreeSet<Offset>,
+    snapshots: BTreeSet<Offset>,
+}
+
+/// The segments and snapshots in `dir`; removes what is left over.
+fn list(fs: &dyn Fs, dir: &Path) -> Result<Listed, OpenError> {
+    let mut listed = Listed {
+        bases: BTreeSet::new(),
+        snapshots: BTreeSet::new(),
+    };
+    let mut indexes = Vec::new();
+    for entry in fs.list(dir)? {
+        if entry.is_dir {
+            continue;
+        }
+        match LogFile::of(&entry.name) {
+            LogFile::Log(base) => {
+                listed.bases.insert(base);
+            }
+            LogFile::Snapshot(at) => {
+                listed.snapshots.insert(at);
+            }
+            LogFile::Index(base) => indexes.push((base, entry.name)),
+            LogFile::Leftover => fs.remove_file(&dir.join(&entry.name))?,
+            LogFile::Swap => {
+                return Err(OpenError::Corrupt {
+                    reason: format!(
+                        "{}: a compaction was interrupted; start Apache Kafka once to finish it",
+                        dir.join(&entry.name).display()
+                    ),
+                });
+            }
+            LogFile::Other => {}
+        }
+    }
+    for (base, name) in indexes {
+        if !listed.bases.contains(&base) {
+            tracing::warn!(dir = %dir.display(), name, "removing an index without a segment");
+            fs.remove_file(&dir.join(name))?;
+        }
+    }
+    Ok(listed)
+}
+
+/// A segment whose batches are known to be whole: only its index and its last batches are read.
+fn believe(
+    fs: &dyn Fs,
+    dir: &Path,
+    base: Offset,
+    next: Option<Offset>,
+    file: &Arc<dyn FsFile>,
+    known: Known,
+) -> Result<Segment, OpenError> {
+    let bytes = file.len_bytes()?;
+    let mut stat = SegmentStat {
+        bytes,
+        ..SegmentStat::empty(base, file.modified_ms()?)
+    };
+    if bytes == 0 {
+        return Ok(Segment::new(dir, stat));
+    }
+    let saved = segment::read_index(fs, dir, base, bytes)?;
+    let has_saved_index = saved.is_some();
+    let mut index = match saved {
+        Some(index) => index,
+        None => {
+            tracing::warn!(dir = %dir.display(), base = base.0, "making a missing index anew");
+            segment::load_index(fs, dir, &stat, file, known.pace)?
+        }
+    };
+    let mut first = HeaderScan::new(Arc::clone(file), 0, bytes);
+    stat.first_timestamp_ms = match first.next()? {
+        Some((_, header)) => header.max_timestamp_ms,
+        None => stat.first_timestamp_ms,
+    };
+    if let Some(next) = next {
+        stat.end = next;
+    } else {
+        read_tail(file, bytes, &mut index, &mut stat)?;
+    }
+    let segment = Segment::new(dir, stat);
+    if !has_saved_index {
+        index.seal();
+        segment.save_index(fs, &index)?;
+    }
+    index.describe(&mut stat);
+    segment.reset(stat);
+    Ok(segment)
+}
+
+/// What lies behind the last index entry: the end of the log, and perhaps a larger timestamp.
+fn read_tail(
+    file: &Arc<dyn FsFile>,
+    bytes: u64,
+    index: &mut Index,
+    stat: &mut SegmentStat,
+) -> io::Result<()> {
+    let from = index.offsets.last().map_or(0, |entry| entry.position);
+    let mut scan = HeaderScan::new(Arc::clone(file), from, bytes);
+    while let Some((_, header)) = scan.next()? {
+        stat.end = header.end_offset();
+        if header.max_timestamp_ms > index.largest.timestamp_ms {
+            index.largest = TimeEntry {
+                timestamp_ms: header.max_timestamp_ms,
+                offset: header.last_offset(),
+            };
+        }
+    }
+    index.bytes_since_entry = bytes - from;
+    Ok(())
+}
+
+/// A segment that may have suffered: every batch is checked, and the index made anew. Returns
+/// whether something was cut off, so that no segment may follow.
+fn recover(
+    fs: &dyn Fs,
+    dir: &Path,
+    base: Offset,
+    file: &Arc<dyn FsFile>,
+    later: &[Offset],
+    known: Known,
+) -> Result<(Segment, bool), OpenError> {
+    let Checked {
+        mut index,
+        mut stat,
+        damage,
+    } = check::check(file, base, known.pace)?;
+    stat.modified_ms = file.modified_ms()?;
+    if let Some(damage) = &damage {
+        if !is_left_by_crash(fs, dir, file, damage, stat.end, later)? {
+            return Err(OpenError::Corrupt {
+                reason: format!(
+                    "{} at position {}: {}, and valid batches follow",
+                    names::log_path(dir, base).display(),
+                    damage.position,
+                    damage.reason
+                ),
+            });
+        }
+        tracing::warn!(
+            path = %names::log_path(dir, base).display(),
+            reason = %damage.reason,
+            position = damage.position,
+            cut_bytes = damage.file_bytes - damage.position,
+            log_end = stat.end.0,
+            "cutting off what was not completely written"
+        );
+        file.set_len(damage.position)?;
+    }
+    let segment = Segment::new(dir, stat);
+    let is_last = damage.is_some() || later.is_empty();
+    if is_last {
+        segment.remove_index(fs)?;
+    } else {
+        index.seal();
+        for file in segment.save_index(fs, &index)? {
+            file.sync()?;
+        }
+    }
+    // The replay of the batches makes it anew.
+    super::fs::remove_if_there(fs, &names::txn_index_path(dir, base))?;
+    index.describe(&mut stat);
+    segment.reset(stat);
+    if is_last {
+        segment.set_opened(Opened::new(Arc::clone(file), index));
+    }
+    Ok((segment, damage.is_some()))
+}
+
+/// Whether nothing but a crash is needed to explain the damage: nothing valid follows it, or there
+/// is something that was never written.
+fn is_left_by_crash(
+    fs: &dyn Fs,
+    dir: &Path,
+    file: &Arc<dyn FsFile>,
+    damage: &Damage,
+    log_end: Offset,
+    later: &[Offset],
+) -> io::Result<bool> {
+    if let Some(next) = check::valid_after(file, damage.position, log_end)? {
+        return check::has_hole(file, damage.position, next);
+    }
+    for &base in later {
+        let later_file = fs.open(&names::log_path(dir, base), OpenMode::Read)?;
+        if check::valid_at(&later_file, 0, base)? {
+            let is_cut_short = matches!(damage.reason, Invalid::Incomplete);
+            return Ok(is_cut_short || check::has_hole(file, damage.position, damage.file_bytes)?);
+        }
+    }
+    Ok(true)
+}
+
+/// Snapshots beyond the end speak of batches that are gone. Of the others, those with which a
+/// segment begins and the newest one are of use.
+fn remove_useless_snapshots(
+    fs: &dyn Fs,
+    dir: &Path,
+    segments: &[Arc<Segment>],
+    snapshots: &mut BTreeSet<Offset>,
+) -> io::Result<()> {
+    let end = segments.last().map(|segment| segment.stat().end);
+    let newest = snapshots
+        .iter()
+        .rev()
+        .find(|at| end.is_some_and(|end| **at <= end))
+        .copied();
+    let bases: BTreeSet<Offset> = segments.iter().map(|segment| segment.base()).collect();
+    let is_useful = |at: &Offset| {
+        end.is_some_and(|end| *at <= end) && (bases.contains(at) || newest == Some(*at))
+    };
+    for &at in snapshots.iter().filter(|at| !is_useful(at)) {
+        super::fs::remove_if_there(fs, &names::snapshot_path(dir, at))?;
+    }
+    snapshots.retain(is_useful);
+    Ok(())
+}
+
+/// What is found after a crash is served and acknowledged from now on, so it must last.
+fn make_last(fs: &dyn Fs, dir: &Path, segments: &[Arc<Segment>], from: Offset) -> io::Result<()> {
+    for segment in segments.iter().filter(|segment| segment.base() >= from) {
+        if segment.stat().bytes > 0 {
+            fs.open(&segment.log_path(), OpenMode::Update)?.sync()?;
+        }
+    }
+    fs.sync_dir(dir)
+}

@@ -1,0 +1,359 @@
+//! A directory of logs: who it belongs to, which logs are in it, and what is kept for all of them.
+//!
+//! ```text
+//! <data>/.lock                              held while the directory is open
+//! <data>/meta.properties                    cluster, node and directory id
+//! <data>/.kafka_cleanshutdown               there between a clean close and the next open
+//! <data>/recovery-point-offset-checkpoint   up to where logs need not be checked after a crash
+//! <data>/log-start-offset-checkpoint        where logs start after records were deleted
+//! <data>/<name>/                            a log
+//! <data>/<name>/partition.metadata          what its owner wants to know about it
+//! <data>/<name>.<unique>-delete/            a log that is being removed
+//! ```
+//! Everything is as Apache Kafka has it (`LogManager`), so that one can start where the other
+//! stopped. Names of logs are the owner's business; they need a dash to stand in the checkpoints.
+
+mod clean_shutdown;
+mod error;
+mod meta;
+mod remover;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use self::clean_shutdown::CleanShutdown;
+use self::remover::Remover;
+use crate::LeaderEpoch;
+use crate::engine::disk::checkpoint::OffsetCheckpoint;
+use crate::engine::disk::fs::{self, Fs, LockGuard, OsFs};
+use crate::engine::disk::{DiskEngine, DiskOptions, Unsynced};
+use crate::partition::{LogOptions, OpenError, OpenOptions, Partition};
+use crate::syncer::Syncer;
+
+pub use error::LogDirError;
+pub use meta::MetaProperties;
+
+const LOCK_FILE: &str = ".lock";
+const RECOVERY_POINTS_FILE: &str = "recovery-point-offset-checkpoint";
+const LOG_STARTS_FILE: &str = "log-start-offset-checkpoint";
+const PARTITION_METADATA_FILE: &str = "partition.metadata";
+const DELETE_SUFFIX: &str = "-delete";
+
+/// Bytes of a file name on every file system that matters.
+const NAME_BYTES_MAX: usize = 255;
+
+/// A data directory that this process has to itself.
+pub struct LogDir {
+    path: PathBuf,
+    fs: Arc<dyn Fs>,
+    meta: MetaProperties,
+    log_starts: Arc<OffsetCheckpoint>,
+    recovery_points: Arc<OffsetCheckpoint>,
+    logs: Mutex<Logs>,
+    remover: Remover,
+    syncer: Syncer,
+    /// Last, so that it is given back after everything else.
+    _lock: LockGuard,
+}
+
+#[derive(Debug, Default)]
+struct Logs {
+    open: BTreeMap<String, Arc<Partition>>,
+    /// Logs that somebody is opening just now.
+    opening: BTreeSet<String>,
+    /// Logs of which it is not known whether they were closed: they must be checked when they are
+    /// opened, and until then no clean shutdown may be claimed.
+    unproven: BTreeSet<String>,
+}
+
+/// A log as it is found in the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundLog {
+    pub name: String,
+    /// The contents of `partition.metadata`; `None` when there is none, or a crash has left it
+    /// empty.
+    pub metadata: Option<String>,
+}
+
+/// How to open one log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogOpening {
+    /// See [`OpenOptions::leader_epoch`].
+    pub leader_epoch: LeaderEpoch,
+    pub log: LogOptions,
+    pub now_ms: i64,
+}
+
+impl LogDir {
+    /// Makes the directory if it is missing, takes it for this process, and reads whom it belongs
+    /// to; a new one will belong to `meta`. Removes what deletions have left over, in the
+    /// background.
+    ///
+    /// # Errors
+    /// See [`LogDirError`].
+    pub fn open(path: &Path, meta: MetaProperties) -> Result<LogDir, LogDirError> {
+        LogDir::open_on(Arc::new(OsFs), path, meta)
+    }
+
+    /// As [`LogDir::open`], on another file system.
+    ///
+    /// # Errors
+    /// See [`LogDirError`].
+    pub fn open_on(
+        fs: Arc<dyn Fs>,
+        path: &Path,
+        meta: MetaProperties,
+    ) -> Result<LogDir, LogDirError> {
+        fs.create_dir(path)?;
+        let Some(lock) = fs.lock(&path.join(LOCK_FILE))? else {
+            return Err(LogDirError::Locked {
+                path: path.to_owned(),
+            });
+        };
+        let meta = meta::read_or_write(&*fs, path, meta)?;
+        let is_clean = CleanShutdown::take(&*fs, path)?;
+        let log_starts = OffsetCheckpoint::open(Arc::clone(&fs), path.join(LOG_STARTS_FILE))?;
+        let recovery_points =
+            OffsetCheckpoint::open(Arc::clone(&fs), path.join(RECOVERY_POINTS_FILE))?;
+        let dir = LogDir {
+            path: path.to_owned(),
+            meta,
+            log_starts: Arc::new(log_starts),
+            recovery_points: Arc::new(recovery_points),
+            logs: Mutex::new(Logs::default()),
+            remover: Remover::new(Arc::clone(&fs)),
+            syncer: Syncer::new(),
+            fs,
+            _lock: lock,
+        };
+        for entry in dir.fs.list(path)? {
+            if entry.is_dir && entry.name.ends_with(DELETE_SUFFIX) {
+                dir.remover.remove(path.join(entry.name));
+            } else if entry.is_dir && !is_clean {
+                dir.lock_logs().unproven.insert(entry.name);
+            }
+        }
+        Ok(dir)
+    }
+
+    /// Whom the directory belongs to.
+    pub fn meta(&self) -> &MetaProperties {
+        &self.meta
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The logs in the directory, open or not, by name.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn found(&self) -> io::Result<Vec<FoundLog>> {
+        let mut found = Vec::new();
+        for entry in self.fs.list(&self.path)? {
+            if !entry.is_dir || entry.name.ends_with(DELETE_SUFFIX) {
+                continue;
+            }
+            let metadata_path = self.path.join(&entry.name).join(PARTITION_METADATA_FILE);
+            let bytes = fs::read_whole(&*self.fs, &metadata_path)?.unwrap_or_default();
+            let metadata = String::from_utf8(bytes).ok();
+            found.push(FoundLog {
+                name: entry.name,
+                metadata: metadata.filter(|text| !text.is_empty()),
+            });
+        }
+        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// The log with that name, if it is open.
+    pub fn partition(&self, name: &str) -> Option<Arc<Partition>> {
+        self.lock_logs().open.get(name).cloned()
+    }
+
+    /// Opens the log `name`, which is made if there is none. `metadata` is kept beside a log that
+    /// has none yet. A new log and its name last from its first durable append on; making it costs
+    /// a directory and a small file.
+    ///
+    /// A log that went offline may be opened again, and is checked as after a crash.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::AlreadyOpen`] when it is open and online.
+    pub fn open_partition(
+        &self,
+        name: &str,
+        metadata: &str,
+        opening: LogOpening,
+    ) -> Result<Arc<Partition>, OpenError> {
+        let is_clean = self.begin_opening(name)?;
+        let opened = self.open_log(name, metadata, opening, is_clean);
+        let mut logs = self.lock_logs();
+        logs.opening.remove(name);
+        let partition = opened?;
+        logs.open.insert(name.to_owned(), Arc::clone(&partition));
+        Ok(partition)
+    }
+
+    fn open_log(
+        &self,
+        name: &str,
+        metadata: &str,
+        opening: LogOpening,
+        is_clean: bool,
+    ) -> Result<Arc<Partition>, OpenError> {
+        let dir = self.path.join(name);
+        let unsynced = self.make_log_dir(&dir, metadata)?;
+        let engine = DiskEngine::open(DiskOptions {
+            fs: Arc::clone(&self.fs),
+            dir,
+            name: name.to_owned(),
+            log_starts: Arc::clone(&self.log_starts),
+            recovery_points: Arc::clone(&self.recovery_points),
+            is_clean,
+            unsynced,
+            index_interval_bytes: opening.log.index_interval_bytes,
+            now_ms: opening.now_ms,
+        })?;
+        Partition::open(
+            Box::new(engine),
+            OpenOptions {
+                leader_epoch: opening.leader_epoch,
+                log: opening.log,
+                now_ms: opening.now_ms,
+                sync_queue: self.syncer.queue(),
+            },
+        )
+    }
+
+    /// Closes a log; it may be opened again. One that is not open is left alone. Blocks on the
+    /// disk.
+    ///
+    /// # Errors
+    /// When the disk refused; the log will be checked when it is opened again.
+    pub fn close_partition(&self, name: &str) -> io::Result<()> {
+        let Some(partition) = self.lock_logs().open.remove(name) else {
+            return Ok(());
+        };
+        partition.close().map_err(io::Error::other)?;
+        self.lock_logs().unproven.remove(name);
+        Ok(())
+    }
+
+    /// Deletes a log, open or not: its name is free, for good, when this returns; its files go in
+    /// the background. `unique` must be different for each deletion. One that does not exist is
+    /// left alone.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn delete_partition(&self, name: &str, unique: u128) -> io::Result<()> {
+        let open = {
+            let mut logs = self.lock_logs();
+            logs.unproven.remove(name);
+            logs.open.remove(name)
+        };
+        if let Some(partition) = open {
+            partition.retire("it was deleted");
+        }
+        self.log_starts.remove(name);
+        self.recovery_points.remove(name);
+        let doomed = self.path.join(doomed_name(name, unique));
+        match self.fs.rename(&self.path.join(name), &doomed) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed?,
+        }
+        self.fs.sync_dir(&self.path)?;
+        // Otherwise a log that gets the name anew would start where this one did.
+        self.log_starts.save()?;
+        self.recovery_points.save()?;
+        self.remover.remove(doomed);
+        Ok(())
+    }
+
+    /// Writes down what need not be checked after a crash, so that starting after one takes less
+    /// time (Kafka does this every `log.flush.offset.checkpoint.interval.ms`). Blocks on the disk.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn checkpoint(&self) -> io::Result<()> {
+        let open: Vec<Arc<Partition>> = self.lock_logs().open.values().cloned().collect();
+        for partition in open {
+            partition.checkpoint();
+        }
+        self.recovery_points.save()?;
+        self.log_starts.save()
+    }
+
+    /// Closes all logs, and notes that they were, so that the next start believes them. Blocks on
+    /// the disk.
+    ///
+    /// # Errors
+    /// When one of them could not be closed; the next start will check.
+    pub fn close(&self, broker_epoch: i64) -> io::Result<()> {
+        let names: Vec<String> = self.lock_logs().open.keys().cloned().collect();
+        let mut result = Ok(());
+        for name in names {
+            if let Err(error) = self.close_partition(&name) {
+                tracing::error!(name, %error, "a log could not be closed");
+                result = result.and(Err(error));
+            }
+        }
+        self.remover.finish();
+        self.recovery_points.save()?;
+        self.log_starts.save()?;
+        result?;
+        if self.lock_logs().unproven.is_empty() {
+            CleanShutdown::give(&*self.fs, &self.path, broker_epoch)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the log was closed when it was last used. From now on it was not, until it is.
+    fn begin_opening(&self, name: &str) -> Result<bool, OpenError> {
+        let mut logs = self.lock_logs();
+        let is_online = |open: &Arc<Partition>| open.offline().is_none();
+        if logs.open.get(name).is_some_and(is_online) || !logs.opening.insert(name.to_owned()) {
+            return Err(OpenError::AlreadyOpen);
+        }
+        logs.open.remove(name);
+        Ok(logs.unproven.insert(name.to_owned()))
+    }
+
+    fn make_log_dir(&self, dir: &Path, metadata: &str) -> io::Result<Unsynced> {
+        let path = dir.join(PARTITION_METADATA_FILE);
+        let is_there = fs::read_whole(&*self.fs, &path)
+            .map(|bytes| bytes.is_some_and(|bytes| !bytes.is_empty()))?;
+        if is_there {
+            return Ok(Unsynced::default());
+        }
+        self.fs.create_dir(dir)?;
+        let file = fs::write_whole(&*self.fs, &path, metadata.as_bytes())?;
+        Ok(Unsynced {
+            files: vec![file],
+            dirs: vec![dir.to_owned(), self.path.clone()],
+        })
+    }
+
+    fn lock_logs(&self) -> MutexGuard<'_, Logs> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `<name>.<32 digits>-delete`, with as much of the name as fits.
+fn doomed_name(name: &str, unique: u128) -> String {
+    let suffix = format!(".{unique:032x}{DELETE_SUFFIX}");
+    let mut kept_bytes = name.len().min(NAME_BYTES_MAX - suffix.len());
+    while !name.is_char_boundary(kept_bytes) {
+        kept_bytes -= 1;
+    }
+    format!("{}{suffix}", &name[..kept_bytes])
+}
+
+impl fmt::Debug for LogDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LogDir").field(&self.path).finish()
+    }
+}
