@@ -279,8 +279,11 @@ impl<F: FileRange> Writer<F> {
         };
         let length: usize = records.iter().map(Segment::length_bytes).sum();
         self.put_count(Some(length))?;
-        self.records_bytes += length;
-        self.records.push((self.buffer.len(), records));
+        // A partition without records must not cut the buffer: a large fetch session answers with many of them.
+        if length > 0 {
+            self.records_bytes += length;
+            self.records.push((self.buffer.len(), records));
+        }
         Ok(())
     }
 

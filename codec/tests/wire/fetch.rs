@@ -74,6 +74,28 @@ fn record_bytes_are_handed_on_without_a_copy() {
 }
 
 #[test]
+fn partitions_without_records_do_not_cut_the_response() {
+    // A response is as many segments as it has records, and one more on either side: here one.
+    let empty = [
+        None,
+        Some(Vec::new()),
+        Some(vec![Segment::Bytes(Bytes::new())]),
+    ];
+    let response: FetchResponse<Infallible> = FetchResponse {
+        throttle_time_ms: 0,
+        error_code: 0,
+        session_id: 0,
+        topics: vec![FetchedTopic {
+            topic: TopicRef::Id(Uuid::from_u128(1)),
+            partitions: empty.into_iter().map(partition).collect(),
+        }],
+        node_endpoints: Vec::new(),
+    };
+    let segments = encode_fetch_response(1, 18, response).expect("the response fits the version");
+    assert_eq!(segments.len(), 1);
+}
+
+#[test]
 fn a_topic_named_in_the_wrong_way_for_the_version_is_an_error() {
     for (version, topic) in [
         (12, TopicRef::Id(Uuid::nil())),
