@@ -17,6 +17,18 @@ pub fn split_list(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// `String.split`: empty parts at the end are dropped, but text without the separator stays whole, empty or not.
+pub fn split(text: &str, separator: char) -> Vec<&str> {
+    if !text.contains(separator) {
+        return vec![text];
+    }
+    let mut parts: Vec<&str> = text.split(separator).collect();
+    while parts.last().is_some_and(|part| part.is_empty()) {
+        parts.pop();
+    }
+    parts
+}
+
 /// White space as Java's regular expressions know it (`\s`).
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\x0B' | '\x0C' | '\r')
@@ -100,7 +112,7 @@ fn is_digits(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{double_text, is_duration, parse_double, split_list};
+    use super::{double_text, is_duration, parse_double, split, split_list};
 
     #[test]
     fn doubles_are_written_as_java_writes_them() {
@@ -135,6 +147,13 @@ mod tests {
         assert_eq!(split_list(" a ,\tb,,c "), ["a", "b", "", "c"]);
         assert!(split_list("  ").is_empty());
         assert_eq!(split_list(","), ["", ""]);
+    }
+
+    #[test]
+    fn split_drops_what_is_empty_at_the_end() {
+        assert_eq!(split("a,,b,,", ','), ["a", "", "b"]);
+        assert_eq!(split("", ','), [""]);
+        assert!(split(",", ',').is_empty());
     }
 
     #[test]

@@ -147,7 +147,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, LoadError> {
         }
     };
     if problems.is_empty() {
-        let conflicts = relations::conflicts(&values).into_iter();
+        let conflicts = relations::conflicts(&values)
+            .into_iter()
+            .chain(relations::conflict_at_start(&values));
         problems.extend(conflicts.map(|conflict| problem(conflict.key, conflict.reason)));
     }
     let from_flag = settings

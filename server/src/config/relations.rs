@@ -243,12 +243,6 @@ fn check_logs(values: &BrokerValues, require: &mut impl FnMut(bool, &'static str
         "log.cleaner.dedupe.buffer.size",
         "must be more than 1048576 for each of log.cleaner.threads",
     );
-    let lag_max = values.integer("log.cleaner.max.compaction.lag.ms");
-    require(
-        values.integer("log.cleaner.min.compaction.lag.ms") <= lag_max,
-        "log.cleaner.min.compaction.lag.ms",
-        &format!("must not be more than log.cleaner.max.compaction.lag.ms, which is {lag_max}"),
-    );
 }
 
 fn check_connections(values: &BrokerValues, require: &mut impl FnMut(bool, &'static str, &str)) {
@@ -277,6 +271,19 @@ fn check_connections(values: &BrokerValues, require: &mut impl FnMut(bool, &'sta
         "connection.failed.authentication.delay.ms",
         &format!("must be less than connections.max.idle.ms, which is {idle}"),
     );
+}
+
+/// A conflict that only counts when the broker starts: Kafka lets a dynamic change through that makes one
+/// (`LogConfig.validateBrokerLogConfigValues`).
+pub fn conflict_at_start(values: &BrokerValues) -> Option<Conflict> {
+    let lag_max = values.integer("log.cleaner.max.compaction.lag.ms");
+    let fits = values.integer("log.cleaner.min.compaction.lag.ms") <= lag_max;
+    (!fits).then(|| Conflict {
+        key: "log.cleaner.min.compaction.lag.ms",
+        reason: format!(
+            "must not be more than log.cleaner.max.compaction.lag.ms, which is {lag_max}"
+        ),
+    })
 }
 
 /// The entries of `max.connections.per.ip.overrides`: hosts and counts.
@@ -332,7 +339,7 @@ pub fn retention_ms(values: &BrokerValues) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{conflicts, retention_ms, roll_ms};
+    use super::{conflict_at_start, conflicts, retention_ms, roll_ms};
     use crate::config::values::BrokerValues;
 
     fn values(settings: &[(&str, &str)]) -> BrokerValues {
@@ -370,13 +377,6 @@ mod tests {
                 "max.connections.per.ip.overrides",
             ),
             (&[("broker.id", "7")], "broker.id"),
-            (
-                &[
-                    ("log.cleaner.min.compaction.lag.ms", "5"),
-                    ("log.cleaner.max.compaction.lag.ms", "4"),
-                ],
-                "log.cleaner.min.compaction.lag.ms",
-            ),
         ] {
             let conflicts = conflicts(&values(settings));
             assert_eq!(
@@ -388,6 +388,20 @@ mod tests {
                 "{conflicts:?}"
             );
         }
+    }
+
+    #[test]
+    fn compaction_lags_are_compared_at_the_start() {
+        let lags = [
+            ("log.cleaner.min.compaction.lag.ms", "5"),
+            ("log.cleaner.max.compaction.lag.ms", "4"),
+        ];
+        assert_eq!(conflicts(&values(&lags)), []);
+        assert_eq!(
+            conflict_at_start(&values(&lags)).map(|conflict| conflict.key),
+            Some(lags[0].0)
+        );
+        assert_eq!(conflict_at_start(&values(&[])), None);
     }
 
     #[test]

@@ -52,6 +52,22 @@ impl BrokerValues {
         }
     }
 
+    /// Brings the dynamic configs of the group coordinator between their static bounds
+    /// (`GroupCoordinatorConfig.clampDynamicConfigs`).
+    pub fn clamp_dynamic(&mut self) {
+        for protocol in ["consumer", "share", "streams"] {
+            let name = format!("group.{protocol}.assignment.interval.ms");
+            let min = self.integer(&format!("group.{protocol}.min.assignment.interval.ms"));
+            let max = self.integer(&format!("group.{protocol}.max.assignment.interval.ms"));
+            if self.is_set(&name) {
+                let clamped = self.integer(&name).max(min).min(max);
+                if clamped != self.integer(&name) {
+                    self.texts.insert(name, clamped.to_string());
+                }
+            }
+        }
+    }
+
     /// Everything that is set, by name.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.texts
