@@ -5,22 +5,16 @@
 //! bomb is cut off at the cap.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::Write;
 
-use flate2::bufread::GzDecoder;
-
+use super::gzip::GzipMembers;
 use super::header::Codec;
 use super::lz4::{self, Lz4Frame};
 use super::snappy::{self, SnappyChunks};
+use super::zstd_frames::ZstdFrames;
 
 /// Bytes that gzip and zstd decompress at a time; what Kafka's readers take as well.
-const PIECE_BYTES: usize = 16 * 1024;
-/// zstd frames that ask for a larger window than 2^27 bytes are refused, as by every decoder that
-/// is not told otherwise. 27 is what level 22 uses.
-const ZSTD_WINDOW_LOG_MAX: u32 = 27;
-/// A gzip member has at least this many bytes: header, an empty deflate block and trailer would be
-/// 20. Kafka's reader takes fewer than 19 left-over bytes for padding without looking at them.
-const GZIP_NEXT_MEMBER_BYTES_MIN: usize = 19;
+pub(super) const PIECE_BYTES: usize = 16 * 1024;
 
 /// How to compress the records section of a new batch.
 ///
@@ -126,7 +120,7 @@ pub struct Decompressor<'a> {
 
 enum Source<'a> {
     Plain { section: &'a [u8], piece: &'a [u8] },
-    Gzip(Box<GzipMembers<'a>>),
+    Gzip(GzipMembers<'a>),
     Snappy(SnappyChunks<'a>),
     Lz4(Lz4Frame<'a>),
     Zstd(ZstdFrames<'a>),
@@ -147,7 +141,7 @@ impl<'a> Decompressor<'a> {
                 section,
                 piece: &[],
             },
-            Codec::Gzip => Source::Gzip(Box::new(GzipMembers::open(section)?)),
+            Codec::Gzip => Source::Gzip(GzipMembers::open(section)?),
             Codec::Snappy => Source::Snappy(SnappyChunks::open(section)?),
             Codec::Lz4 => Source::Lz4(Lz4Frame::open(section)?),
             Codec::Zstd => Source::Zstd(ZstdFrames::open(section)?),
@@ -226,93 +220,5 @@ pub fn decompress(
         plain.extend_from_slice(piece);
         let piece_bytes = piece.len();
         decompressor.consume(piece_bytes);
-    }
-}
-
-const BAD_GZIP: DecompressError = DecompressError::Corrupt {
-    reason: "bad gzip member",
-};
-const BAD_ZSTD: DecompressError = DecompressError::Corrupt {
-    reason: "bad zstd frame",
-};
-
-/// One gzip member after the other, until one does not start as a member does: what is left then
-/// is padding, as for Java's `GZIPInputStream`.
-struct GzipMembers<'a> {
-    member: Option<GzDecoder<&'a [u8]>>,
-    piece: [u8; PIECE_BYTES],
-    piece_bytes: usize,
-}
-
-impl<'a> GzipMembers<'a> {
-    fn open(section: &'a [u8]) -> Result<GzipMembers<'a>, DecompressError> {
-        let member = open_member(section).ok_or(BAD_GZIP)?;
-        Ok(GzipMembers {
-            member: Some(member),
-            piece: [0; PIECE_BYTES],
-            piece_bytes: 0,
-        })
-    }
-
-    fn piece(&self) -> &[u8] {
-        &self.piece[..self.piece_bytes]
-    }
-
-    fn advance(&mut self) -> Result<(), DecompressError> {
-        self.piece_bytes = 0;
-        while let Some(member) = &mut self.member {
-            self.piece_bytes = member.read(&mut self.piece).map_err(|_| BAD_GZIP)?;
-            if self.piece_bytes > 0 {
-                break;
-            }
-            let rest = *member.get_ref();
-            self.member = (rest.len() >= GZIP_NEXT_MEMBER_BYTES_MIN)
-                .then(|| open_member(rest))
-                .flatten();
-        }
-        Ok(())
-    }
-}
-
-fn open_member(bytes: &[u8]) -> Option<GzDecoder<&[u8]>> {
-    let member = GzDecoder::new(bytes);
-    member.header().is_some().then_some(member)
-}
-
-/// zstd frames, one after the other.
-struct ZstdFrames<'a> {
-    /// `None` for an empty section, which Kafka's reader takes for an empty stream.
-    decoder: Option<zstd::Decoder<'static, &'a [u8]>>,
-    piece: Vec<u8>,
-    piece_bytes: usize,
-}
-
-impl<'a> ZstdFrames<'a> {
-    fn open(section: &'a [u8]) -> Result<ZstdFrames<'a>, DecompressError> {
-        let mut decoder = None;
-        if !section.is_empty() {
-            let mut opened = zstd::Decoder::with_buffer(section).map_err(|_| BAD_ZSTD)?;
-            opened
-                .window_log_max(ZSTD_WINDOW_LOG_MAX)
-                .map_err(|_| BAD_ZSTD)?;
-            decoder = Some(opened);
-        }
-        Ok(ZstdFrames {
-            decoder,
-            piece: vec![0; PIECE_BYTES],
-            piece_bytes: 0,
-        })
-    }
-
-    fn piece(&self) -> &[u8] {
-        &self.piece[..self.piece_bytes]
-    }
-
-    fn advance(&mut self) -> Result<(), DecompressError> {
-        self.piece_bytes = match &mut self.decoder {
-            Some(decoder) => decoder.read(&mut self.piece).map_err(|_| BAD_ZSTD)?,
-            None => 0,
-        };
-        Ok(())
     }
 }

@@ -37,19 +37,35 @@ pub enum BatchError {
     Unreadable { reason: String },
 }
 
-/// Why a batch is refused before the log is asked.
+/// Why a batch is refused before the log is asked. None of these answers carries a log start
+/// offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestError {
-    /// `CORRUPT_MESSAGE`: a length or a magic that cannot be.
+    /// `CORRUPT_MESSAGE` for every partition of the request, with the reason as error message: the
+    /// first batch has a length or a magic that cannot be.
+    CorruptRequest { reason: String },
+    /// `UNKNOWN_SERVER_ERROR` for every partition of the request: Kafka's handler stumbles over
+    /// the batch.
+    UnreadableRequest { reason: String },
+    /// `CORRUPT_MESSAGE`: what follows the first batch has a length or a magic that cannot be.
     Corrupt { reason: String },
     /// `INVALID_RECORD`: not exactly one batch of magic 2.
     Invalid { reason: String },
     /// `UNSUPPORTED_COMPRESSION_TYPE`: zstd where
     /// [`Rules::allows_zstd`](super::Rules::allows_zstd) is false.
     UnsupportedCompression,
-    /// `UNKNOWN_SERVER_ERROR`, for every partition of the request: Kafka's handler stumbles over
-    /// the batch.
-    Unreadable { reason: String },
+}
+
+impl RequestError {
+    /// Whether no partition of the request gets anything but this error.
+    pub fn fails_request(&self) -> bool {
+        match self {
+            RequestError::CorruptRequest { .. } | RequestError::UnreadableRequest { .. } => true,
+            RequestError::Corrupt { .. }
+            | RequestError::Invalid { .. }
+            | RequestError::UnsupportedCompression => false,
+        }
+    }
 }
 
 /// Which of the two codes the record errors amount to.
@@ -109,9 +125,10 @@ impl std::error::Error for BatchError {}
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RequestError::Corrupt { reason }
-            | RequestError::Invalid { reason }
-            | RequestError::Unreadable { reason } => f.write_str(reason),
+            RequestError::CorruptRequest { reason }
+            | RequestError::UnreadableRequest { reason }
+            | RequestError::Corrupt { reason }
+            | RequestError::Invalid { reason } => f.write_str(reason),
             RequestError::UnsupportedCompression => {
                 f.write_str("zstd needs a later version of the produce request")
             }

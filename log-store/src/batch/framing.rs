@@ -1,23 +1,41 @@
 //! Finding the one batch in the records field of a produce request.
 //!
-//! This is Kafka's `ProduceRequest.validateRecords`, which looks at lengths and magics only, and
-//! runs before any partition is asked.
+//! This is what Kafka does with a request before any partition is asked. It looks at lengths,
+//! magics and attributes only.
 
 use bytes::Bytes;
 
 use super::error::RequestError;
 use super::header::{
     ATTRIBUTES_AT, Attributes, BATCH_LENGTH_AT, Codec, LOG_OVERHEAD_BYTES, MAGIC_AT, MAGIC_V2,
+    PRODUCER_EPOCH_AT,
 };
 
 /// The shortest length field of any format: what magic 0 needs.
 const LENGTH_MIN: i32 = 14;
 
+/// What the attributes of the first batch in `records` are; `None` when it is not all there, or
+/// when its magic is not 2.
+///
+/// Kafka asks this of every partition in a request (`RequestUtils.hasTransactionalRecords`), to
+/// know whether the sender needs a transactional id, before it looks at any of them more closely.
+/// An error here fails the whole request.
+pub fn first_attributes(records: &[u8]) -> Result<Option<Attributes>, RequestError> {
+    let frame = frame_at(records, 0).map_err(|error| match error {
+        RequestError::Corrupt { reason } => RequestError::CorruptRequest { reason },
+        error => error,
+    })?;
+    Ok(frame
+        .filter(|frame| frame.magic == MAGIC_V2)
+        .map(|_| attributes_of(records)))
+}
+
 /// The bytes of the only batch in `records`, whose magic is 2. Bytes after it that do not amount
 /// to a batch are dropped, as in Kafka's `UnifiedLog.trimInvalidBytes`.
 ///
-/// The batch may still be shorter than its header.
+/// The batch may still be a little shorter than its header.
 pub fn only_batch(records: Bytes, allows_zstd: bool) -> Result<Bytes, RequestError> {
+    let attributes = first_attributes(&records)?;
     let Some(first) = frame_at(&records, 0)? else {
         return Err(RequestError::Invalid {
             reason: "no whole record batch".to_owned(),
@@ -29,13 +47,11 @@ pub fn only_batch(records: Bytes, allows_zstd: bool) -> Result<Bytes, RequestErr
         });
     }
     if !allows_zstd {
-        // The attributes are there: the shortest batch ends after them.
-        let attributes = [records[ATTRIBUTES_AT], records[ATTRIBUTES_AT + 1]];
-        match Attributes(u16::from_be_bytes(attributes)).compression() {
+        match attributes.unwrap_or_default().compression() {
             Ok(Codec::Zstd) => return Err(RequestError::UnsupportedCompression),
             Ok(Codec::None | Codec::Gzip | Codec::Snappy | Codec::Lz4) => {}
             Err(id) => {
-                return Err(RequestError::Unreadable {
+                return Err(RequestError::UnreadableRequest {
                     reason: format!("unknown codec {id}"),
                 });
             }
@@ -46,7 +62,38 @@ pub fn only_batch(records: Bytes, allows_zstd: bool) -> Result<Bytes, RequestErr
             reason: "more than one record batch".to_owned(),
         });
     }
+    if first.bytes < PRODUCER_EPOCH_AT {
+        // Kafka looks for the producer of every batch in the request before it appends the first.
+        return Err(RequestError::UnreadableRequest {
+            reason: format!("record batch has only {} bytes", first.bytes),
+        });
+    }
     Ok(records.slice(..first.bytes))
+}
+
+/// The attributes of the batch at the start of `records`, which is all there: the shortest one
+/// ends after them.
+fn attributes_of(records: &[u8]) -> Attributes {
+    Attributes(u16::from_be_bytes([
+        records[ATTRIBUTES_AT],
+        records[ATTRIBUTES_AT + 1],
+    ]))
+}
+
+/// Whether the first batch in `records` is transactional; `false` when there is no whole batch of
+/// magic 2. Kafka asks this of every partition of a request before it looks at any by itself
+/// (`RequestUtils.hasTransactionalRecords`), so an error here fails the request as a whole.
+///
+/// # Errors
+/// When the length or the magic makes no sense.
+pub fn is_first_transactional(records: &[u8]) -> Result<bool, RequestError> {
+    match frame_at(records, 0)? {
+        Some(first) if first.magic == MAGIC_V2 => {
+            let attributes = [records[ATTRIBUTES_AT], records[ATTRIBUTES_AT + 1]];
+            Ok(Attributes(u16::from_be_bytes(attributes)).is_transactional())
+        }
+        Some(_) | None => Ok(false),
+    }
 }
 
 struct Frame {
@@ -80,7 +127,7 @@ fn frame_at(records: &[u8], start: usize) -> Result<Option<Frame>, RequestError>
         });
     }
     let Some(bytes) = length.checked_add(LOG_OVERHEAD_BYTES as i32) else {
-        return Err(RequestError::Unreadable {
+        return Err(RequestError::UnreadableRequest {
             reason: format!("record batch has a length of {length}"),
         });
     };

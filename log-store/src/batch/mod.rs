@@ -9,6 +9,7 @@ mod compression;
 mod control;
 mod error;
 mod framing;
+mod gzip;
 pub mod header;
 mod inspect;
 mod lookup;
@@ -21,6 +22,7 @@ mod snappy;
 mod stamp;
 mod validate;
 mod varint;
+mod zstd_frames;
 
 use bytes::Bytes;
 
@@ -30,6 +32,8 @@ pub use build::{BatchBuilder, BatchSettings, BuildError, emptied};
 pub use compression::{Compression, DecompressError};
 pub use control::EndMarker;
 pub use error::{BatchError, RECORD_ERRORS_MAX, RecordError, RecordErrorKind, RequestError};
+pub use framing::first_attributes;
+pub use framing::{is_first_transactional, only_batch};
 pub use header::{
     Attributes, BATCH_HEADER_BYTES, BatchHeader, Codec, HeaderError, MAGIC_V2, NO_SEQUENCE,
     NO_TIMESTAMP_MS, TimestampType,

@@ -29,7 +29,7 @@ impl RecordOutline {
 /// length of a record is not held against its fields.
 pub enum Skim<'a> {
     Plain(Records<'a>),
-    Compressed(CompressedSkim<'a>),
+    Compressed(Box<CompressedSkim<'a>>),
     Failed(Option<RecordsError>),
 }
 
@@ -45,10 +45,10 @@ impl<'a> Skim<'a> {
             return Skim::Plain(Records::new(section, header.record_count));
         }
         match Decompressor::new(codec, section, bytes_max) {
-            Ok(decompressor) => Skim::Compressed(CompressedSkim {
+            Ok(decompressor) => Skim::Compressed(Box::new(CompressedSkim {
                 stream: PlainStream { decompressor },
                 records_left: header.record_count,
-            }),
+            })),
             Err(error) => Skim::Failed(Some(error.into())),
         }
     }
@@ -183,12 +183,18 @@ impl PlainStream<'_> {
     fn skip(&mut self, bytes: i32) -> Result<(), RecordsError> {
         let mut bytes_left = usize::try_from(bytes).unwrap_or(0);
         while bytes_left > 0 {
-            let piece_bytes = self.decompressor.fill()?.len().min(bytes_left);
+            let mut piece_bytes = self.decompressor.fill()?.len();
+            if piece_bytes == 0 {
+                // An lz4 block may be empty without being the last. Kafka takes it for the end
+                // where it reads, but not where it skips.
+                piece_bytes = self.decompressor.fill()?.len();
+            }
             if piece_bytes == 0 {
                 return Err(RecordsError::Truncated);
             }
-            self.decompressor.consume(piece_bytes);
-            bytes_left -= piece_bytes;
+            let skipped_bytes = piece_bytes.min(bytes_left);
+            self.decompressor.consume(skipped_bytes);
+            bytes_left -= skipped_bytes;
         }
         Ok(())
     }

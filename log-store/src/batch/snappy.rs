@@ -17,11 +17,18 @@ const CHUNK_BYTES_WRITTEN: usize = 32 * 1024;
 /// bytes, and each takes at least one.
 const GROWTH_MAX: usize = 64;
 
+/// Bytes that are handed on at a time, gathered from as many chunks as it takes. The Java client
+/// gathers as many; where exactly an error is noticed decides which answer Kafka gives.
+const PIECE_BYTES: usize = 2 * 1024;
+
 /// Decompresses a section, chunk by chunk.
 pub struct SnappyChunks<'a> {
     rest: &'a [u8],
     is_framed: bool,
     chunk: Vec<u8>,
+    /// How much of the chunk has gone into pieces.
+    position: usize,
+    piece: Vec<u8>,
 }
 
 impl<'a> SnappyChunks<'a> {
@@ -38,26 +45,38 @@ impl<'a> SnappyChunks<'a> {
             },
             is_framed,
             chunk: Vec::new(),
+            position: 0,
+            piece: Vec::new(),
         })
     }
 
-    /// The current chunk.
+    /// The current piece.
     pub fn piece(&self) -> &[u8] {
-        &self.chunk
+        &self.piece
     }
 
-    /// Goes to the next chunk that is not empty; to an empty one at the end.
+    /// Goes to the next piece, which is full unless it is the last; to an empty one at the end. An
+    /// error in any of the chunks that the piece spans takes the whole piece with it.
     ///
     /// # Errors
-    /// [`DecompressError::TooLarge`] when the chunk says that it is longer than `room` bytes;
+    /// [`DecompressError::TooLarge`] when a chunk says that it is longer than `room` bytes;
     /// nothing is allocated for it then.
     pub fn advance(&mut self, room: usize) -> Result<(), DecompressError> {
-        self.chunk.clear();
-        while let Some(block) = self.next_block()? {
-            decompress_block(block, room, &mut self.chunk)?;
-            if !self.chunk.is_empty() {
-                break;
+        self.piece.clear();
+        while self.piece.len() < PIECE_BYTES {
+            let mut chunk = &self.chunk[self.position..];
+            if chunk.is_empty() {
+                self.position = 0;
+                self.chunk.clear();
+                let Some(block) = self.next_block()? else {
+                    break;
+                };
+                decompress_block(block, room, &mut self.chunk)?;
+                chunk = &self.chunk;
             }
+            let taken_bytes = chunk.len().min(PIECE_BYTES - self.piece.len());
+            self.piece.extend_from_slice(&chunk[..taken_bytes]);
+            self.position += taken_bytes;
         }
         Ok(())
     }

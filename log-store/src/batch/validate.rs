@@ -18,8 +18,7 @@ use super::compression::DecompressError;
 use super::error::BatchError;
 use super::framing::only_batch;
 use super::header::{
-    ATTRIBUTES_AT, BASE_OFFSET_AT, BatchHeader, CRC_AT, Codec, HeaderError, LAST_OFFSET_DELTA_AT,
-    MAX_TIMESTAMP_AT, TimestampType, crc_of,
+    ATTRIBUTES_AT, BatchHeader, CRC_AT, Codec, HeaderError, MAX_TIMESTAMP_AT, TimestampType, crc_of,
 };
 use super::inspect::Inspection;
 use super::rebuild::rebuild;
@@ -64,13 +63,9 @@ pub fn validate(records: Bytes, rules: &Rules) -> Result<Batch, BatchError> {
 /// Everything that is checked before a byte of the records is looked at.
 fn check_whole(bytes: Bytes, rules: &Rules) -> Result<Batch, BatchError> {
     let batch_bytes = bytes.len();
-    if rules.origin == Origin::Client {
-        if bytes[BASE_OFFSET_AT..].first_chunk() != Some(&0i64.to_be_bytes()) {
-            return Err(invalid("base offset is not 0"));
-        }
-        if batch_bytes < LAST_OFFSET_DELTA_AT + size_of::<i32>() {
-            return Err(unreadable("record batch ends before its last offset"));
-        }
+    let base_offset = bytes.first_chunk::<8>();
+    if rules.origin == Origin::Client && base_offset.is_some_and(|bytes| bytes != &[0; 8]) {
+        return Err(invalid("base offset is not 0"));
     }
     check_size(batch_bytes, rules)?;
     let mut rest = bytes;
