@@ -313,17 +313,19 @@ fn a_static_leader_that_misses_a_rebalance_is_succeeded() {
 #[test]
 fn a_group_of_absent_static_members_waits_for_their_sessions() {
     let mut context = Context::new(GroupConfig::default(), false);
-    let hasty = |instance: &str| JoinGroup {
-        rebalance_timeout_ms: 0,
+    let hasty = |instance: &str, rebalance_timeout_ms| JoinGroup {
+        rebalance_timeout_ms,
         session_timeout_ms: 6_000,
         ..join_static(instance, "")
     };
-    let group = context.stable_group(vec![hasty("one"), hasty("two")]);
+    context.stable_group(vec![hasty("one", 1), hasty("two", 1)]);
+    let ticket = context.join(hasty("two", 0));
+    let joined = context.joined(ticket);
     context.leave(vec![leaving("", Some("one"))]);
     context.advance(5_999);
     assert_eq!(context.state(), GroupState::PreparingRebalance);
     assert_eq!(context.describe(GROUP).unwrap().members.len(), 1);
-    let beat = heartbeat(&group.members[1], group.generation);
+    let beat = heartbeat(&joined.member_id, joined.generation);
     assert_eq!(
         context.heartbeat(beat),
         Err(GroupError::RebalanceInProgress)
