@@ -146,6 +146,11 @@ impl Kafka {
         Ok(())
     }
 
+    /// What the broker has logged, warnings and worse.
+    pub fn log(&self) -> PathBuf {
+        self.home.path().join("broker.log")
+    }
+
     fn start_once(jars: &KafkaJars, options: &KafkaOptions) -> Result<Self, ServerError> {
         let home = tempfile::Builder::new().prefix("klamm-kafka-").tempdir()?;
         let [broker_port, controller_port] = free_ports()?;

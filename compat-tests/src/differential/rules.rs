@@ -1,0 +1,217 @@
+//! The one table of what is not compared as it is, beyond ids and times, each row with its reason.
+
+use super::plan::SERVED_APIS;
+use crate::schema::Value;
+
+/// What happens to the value at a path.
+#[derive(Debug, Clone, Copy)]
+pub enum Action {
+    /// Taken out.
+    Ignore,
+    /// Only negative, zero or positive is compared.
+    Sign,
+    /// An array whose order means nothing, sorted by fields, the first one first.
+    SortBy(&'static [&'static str]),
+    /// An array that is a map: shown with the field as key, so that differences name it.
+    KeyBy(&'static str),
+    /// Elements whose field does not begin with the prefix of the sequence are left out; null stays.
+    OnlyOwn(&'static str),
+    /// Elements of APIs that are not compared are left out.
+    OnlyServed,
+    /// Values of configs that tell where and how a server was started are hidden.
+    HideMachine,
+}
+
+struct Rule {
+    /// `None` for every API.
+    api_key: Option<i16>,
+    /// Field names from the message down, without indices. A lone name applies at any depth.
+    path: &'static str,
+    action: Action,
+}
+
+const fn rule(api_key: i16, path: &'static str, action: Action) -> Rule {
+    Rule {
+        api_key: Some(api_key),
+        path,
+        action,
+    }
+}
+
+const RULES: &[Rule] = &[
+    // Depends on load and quotas.
+    Rule {
+        api_key: None,
+        path: "throttleTimeMs",
+        action: Action::Ignore,
+    },
+    // Other sequences run on the same server at the same time.
+    rule(3, "topics", Action::OnlyOwn("name")),
+    rule(16, "groups", Action::OnlyOwn("groupId")),
+    rule(35, "results.topics", Action::OnlyOwn("name")),
+    rule(46, "topics", Action::OnlyOwn("name")),
+    // Kafka keeps these in hash maps, keyed by names or by random ids.
+    rule(0, "responses", Action::SortBy(&["name", "topicId"])),
+    rule(
+        0,
+        "responses.partitionResponses",
+        Action::SortBy(&["index"]),
+    ),
+    rule(3, "topics", Action::SortBy(&["name", "topicId"])),
+    rule(11, "members", Action::SortBy(&["memberId"])),
+    rule(15, "groups.members", Action::SortBy(&["memberId"])),
+    rule(16, "groups", Action::SortBy(&["groupId"])),
+    rule(19, "topics", Action::SortBy(&["name"])),
+    rule(35, "results.topics", Action::SortBy(&["name"])),
+    rule(
+        35,
+        "results.topics.partitions",
+        Action::SortBy(&["partitionIndex"]),
+    ),
+    // Kafka shuffles these on purpose.
+    rule(
+        20,
+        "responses",
+        Action::SortBy(&["name", "errorCode", "topicId"]),
+    ),
+    // Maps by nature.
+    rule(18, "apiKeys", Action::OnlyServed),
+    rule(18, "apiKeys", Action::KeyBy("apiKey")),
+    rule(18, "supportedFeatures", Action::KeyBy("name")),
+    rule(18, "finalizedFeatures", Action::KeyBy("name")),
+    rule(19, "topics.configs", Action::KeyBy("name")),
+    rule(32, "results.configs", Action::HideMachine),
+    rule(32, "results.configs", Action::KeyBy("name")),
+    // Offsets of the metadata log: every change on the server moves them.
+    rule(18, "finalizedFeaturesEpoch", Action::Sign),
+    rule(55, "topics.partitions.highWatermark", Action::Sign),
+    rule(55, "topics.partitions.leaderEpoch", Action::Sign),
+    rule(
+        55,
+        "topics.partitions.currentVoters.logEndOffset",
+        Action::Sign,
+    ),
+    rule(55, "topics.partitions.observers.logEndOffset", Action::Sign),
+    // The disk of the machine, and where on it the data is.
+    rule(35, "results.logDir", Action::Ignore),
+    rule(35, "results.totalBytes", Action::Sign),
+    rule(35, "results.usableBytes", Action::Sign),
+    // Ports and host names of a controller that one of the servers may not have.
+    rule(55, "nodes.listeners.port", Action::Sign),
+];
+
+/// The actions for a path, in the order of the table.
+pub fn actions<'a>(api_key: i16, path: &'a [String]) -> impl Iterator<Item = Action> + 'a {
+    let joined = path.join(".");
+    RULES
+        .iter()
+        .filter(move |rule| {
+            rule.api_key.is_none_or(|key| key == api_key)
+                && (rule.path == joined
+                    || (!rule.path.contains('.')
+                        && rule.api_key.is_none()
+                        && path.last().is_some_and(|name| name == rule.path)))
+        })
+        .map(|rule| rule.action)
+}
+
+/// Broker configs that hold addresses and folders.
+const MACHINE_CONFIGS: &[&str] = &[
+    "advertised.listeners",
+    "controller.quorum.voters",
+    "listeners",
+    "log.dir",
+    "log.dirs",
+];
+
+/// Applies an action to a value; `None` takes it out. `key` gives the comparable form of a value to sort by.
+pub fn apply(
+    action: Action,
+    value: Value,
+    prefix: &str,
+    key: impl Fn(&Value) -> String,
+) -> Option<Value> {
+    let value = match (action, value) {
+        (Action::Ignore, _) => return None,
+        (Action::Sign, Value::Integer(number)) => match number.signum() {
+            -1 => "<negative>".into(),
+            0 => 0.into(),
+            _ => "<positive>".into(),
+        },
+        (Action::SortBy(fields), Value::Array(mut elements)) => {
+            elements.sort_by_cached_key(|element| {
+                fields
+                    .iter()
+                    .map(|field| element.field(field).map(&key).unwrap_or_default())
+                    .collect::<Vec<_>>()
+            });
+            Value::Array(elements)
+        }
+        (Action::KeyBy(field), Value::Array(elements)) => keyed(elements, |element| {
+            element.field(field).map(&key).unwrap_or_default()
+        }),
+        (Action::OnlyOwn(field), Value::Array(mut elements)) => {
+            elements.retain(|element| {
+                element
+                    .field(field)
+                    .and_then(Value::text)
+                    .is_none_or(|name| name.starts_with(prefix))
+            });
+            Value::Array(elements)
+        }
+        (Action::OnlyServed, Value::Array(mut elements)) => {
+            elements.retain(|element| {
+                element
+                    .field("apiKey")
+                    .and_then(Value::integer)
+                    .is_some_and(|key| SERVED_APIS.iter().any(|served| i64::from(*served) == key))
+            });
+            Value::Array(elements)
+        }
+        (Action::HideMachine, Value::Array(mut elements)) => {
+            elements.iter_mut().for_each(hide_machine);
+            Value::Array(elements)
+        }
+        (_, value) => value,
+    };
+    Some(value)
+}
+
+fn hide_machine(config: &mut Value) {
+    let name = config.field("name").and_then(Value::text);
+    if !name.is_some_and(|name| MACHINE_CONFIGS.contains(&name)) {
+        return;
+    }
+    hide_value(config);
+    if let Some(Value::Array(synonyms)) = config.field_mut("synonyms") {
+        synonyms.iter_mut().for_each(hide_value);
+    }
+}
+
+fn hide_value(config: &mut Value) {
+    if let Some(value @ Value::Text(_)) = config.field_mut("value") {
+        *value = "<of the machine>".into();
+    }
+}
+
+/// An object with a name in braces for each element; elements of the same key are numbered.
+fn keyed(elements: Vec<Value>, key_of: impl Fn(&Value) -> String) -> Value {
+    let mut fields: Vec<(String, Value)> = Vec::with_capacity(elements.len());
+    for element in elements {
+        let key = key_of(&element);
+        let mut name = format!("{{{key}}}");
+        let mut copies = 1;
+        while fields.iter().any(|(taken, _)| *taken == name) {
+            copies += 1;
+            name = format!("{{{key} #{copies}}}");
+        }
+        fields.push((name, element));
+    }
+    fields.sort_by(|(left, _), (right, _)| left.cmp(right));
+    Value::Object(
+        fields
+            .into_iter()
+            .map(|(name, value)| (name.into(), value))
+            .collect(),
+    )
+}
