@@ -5,10 +5,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::attributes::{Attributes, Codec, TimestampType};
 use super::compression::Compression;
 use super::header::{
-    Attributes, BATCH_HEADER_BYTES, BatchHeader, LOG_OVERHEAD_BYTES, NO_SEQUENCE, NO_TIMESTAMP_MS,
-    TimestampType, crc_of,
+    BATCH_HEADER_BYTES, BatchHeader, LOG_OVERHEAD_BYTES, NO_SEQUENCE, NO_TIMESTAMP_MS, crc_of,
 };
 use super::records::{HeaderRef, RecordRef};
 use super::varint::{put_varint, put_varlong, varint_bytes, varlong_bytes};
@@ -223,7 +223,7 @@ impl BatchBuilder {
 /// What compaction leaves of a producer's last batch when none of its records stays: the header
 /// alone, so that the producer's state can still be read from the log.
 pub fn emptied(batch: &BatchHeader) -> Batch {
-    let mut attributes = Attributes::new(header::Codec::None, batch.attributes.timestamp_type());
+    let mut attributes = Attributes::new(Codec::None, batch.attributes.timestamp_type());
     if batch.attributes.is_transactional() {
         attributes = attributes.with_transactional();
     }

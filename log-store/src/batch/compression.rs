@@ -7,8 +7,8 @@
 use std::fmt;
 use std::io::Write;
 
+use super::attributes::Codec;
 use super::gzip::GzipMembers;
-use super::header::Codec;
 use super::lz4::{self, Lz4Frame};
 use super::snappy::{self, SnappyChunks};
 use super::zstd_frames::ZstdFrames;

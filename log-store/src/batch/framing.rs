@@ -5,35 +5,31 @@
 
 use bytes::Bytes;
 
+use super::attributes::{Attributes, Codec};
 use super::error::RequestError;
 use super::header::{
-    ATTRIBUTES_AT, Attributes, BATCH_LENGTH_AT, Codec, LOG_OVERHEAD_BYTES, MAGIC_AT, MAGIC_V2,
-    PRODUCER_EPOCH_AT,
+    ATTRIBUTES_AT, BATCH_LENGTH_AT, LOG_OVERHEAD_BYTES, MAGIC_AT, MAGIC_V2, PRODUCER_EPOCH_AT,
 };
 
 /// The shortest length field of any format: what magic 0 needs.
 const LENGTH_MIN: i32 = 14;
 
-/// What the attributes of the first batch in `records` are; `None` when it is not all there, or
-/// when its magic is not 2.
+/// Whether the first batch in `records` is transactional; `false` when there is no whole batch of
+/// magic 2. Kafka asks this of every partition of a request before it looks at any by itself
+/// (`RequestUtils.hasTransactionalRecords`).
 ///
-/// Kafka asks this of every partition in a request (`RequestUtils.hasTransactionalRecords`), to
-/// know whether the sender needs a transactional id, before it looks at any of them more closely.
-/// An error here fails the whole request.
-pub fn first_attributes(records: &[u8]) -> Result<Option<Attributes>, RequestError> {
-    let frame = frame_at(records, 0).map_err(|error| match error {
-        RequestError::Corrupt { reason } => RequestError::CorruptRequest { reason },
-        error => error,
-    })?;
-    Ok(frame
-        .filter(|frame| frame.magic == MAGIC_V2)
-        .map(|_| attributes_of(records)))
+/// # Errors
+/// When the length or the magic makes no sense; that fails the request as a whole.
+pub fn is_first_transactional(records: &[u8]) -> Result<bool, RequestError> {
+    Ok(first_attributes(records)?.is_some_and(Attributes::is_transactional))
 }
 
 /// The bytes of the only batch in `records`, whose magic is 2. Bytes after it that do not amount
 /// to a batch are dropped, as in Kafka's `UnifiedLog.trimInvalidBytes`.
 ///
-/// The batch may still be a little shorter than its header.
+/// The batch may still be a little shorter than its header. [`validate`](super::validate()) begins
+/// with this; a request handler calls it for every partition before it appends to the first, since
+/// some of the errors fail the request as a whole ([`RequestError::fails_request`]).
 pub fn only_batch(records: Bytes, allows_zstd: bool) -> Result<Bytes, RequestError> {
     let attributes = first_attributes(&records)?;
     let Some(first) = frame_at(&records, 0)? else {
@@ -71,29 +67,17 @@ pub fn only_batch(records: Bytes, allows_zstd: bool) -> Result<Bytes, RequestErr
     Ok(records.slice(..first.bytes))
 }
 
-/// The attributes of the batch at the start of `records`, which is all there: the shortest one
-/// ends after them.
-fn attributes_of(records: &[u8]) -> Attributes {
-    Attributes(u16::from_be_bytes([
-        records[ATTRIBUTES_AT],
-        records[ATTRIBUTES_AT + 1],
-    ]))
-}
-
-/// Whether the first batch in `records` is transactional; `false` when there is no whole batch of
-/// magic 2. Kafka asks this of every partition of a request before it looks at any by itself
-/// (`RequestUtils.hasTransactionalRecords`), so an error here fails the request as a whole.
-///
-/// # Errors
-/// When the length or the magic makes no sense.
-pub fn is_first_transactional(records: &[u8]) -> Result<bool, RequestError> {
-    match frame_at(records, 0)? {
-        Some(first) if first.magic == MAGIC_V2 => {
-            let attributes = [records[ATTRIBUTES_AT], records[ATTRIBUTES_AT + 1]];
-            Ok(Attributes(u16::from_be_bytes(attributes)).is_transactional())
-        }
-        Some(_) | None => Ok(false),
-    }
+/// The attributes of the first batch; `None` when it is not all there, or when its magic is not 2.
+fn first_attributes(records: &[u8]) -> Result<Option<Attributes>, RequestError> {
+    let frame = frame_at(records, 0).map_err(|error| match error {
+        RequestError::Corrupt { reason } => RequestError::CorruptRequest { reason },
+        error => error,
+    })?;
+    // The shortest batch ends after the attributes.
+    Ok(frame
+        .filter(|frame| frame.magic == MAGIC_V2)
+        .map(|_| [records[ATTRIBUTES_AT], records[ATTRIBUTES_AT + 1]])
+        .map(|attributes| Attributes(u16::from_be_bytes(attributes))))
 }
 
 struct Frame {

@@ -1,7 +1,8 @@
 //! What each record of a batch must fulfil (Kafka's `LogValidator.validateRecord`).
 
+use super::attributes::TimestampType;
 use super::error::{BatchError, RECORD_ERRORS_MAX, RecordError, RecordErrorKind};
-use super::header::{BatchHeader, NO_TIMESTAMP_MS, TimestampType};
+use super::header::{BatchHeader, NO_TIMESTAMP_MS};
 use super::rules::Rules;
 use super::skim::RecordOutline;
 

@@ -4,6 +4,7 @@
 //! [`validate`] when a client or a coordinator sends them, by [`RawBatch::check`] when they are
 //! read back. Whoever holds a `Batch` need not look again.
 
+mod attributes;
 mod build;
 mod compression;
 mod control;
@@ -28,15 +29,14 @@ use bytes::Bytes;
 
 use header::crc_of;
 
+pub use attributes::{Attributes, Codec, TimestampType};
 pub use build::{BatchBuilder, BatchSettings, BuildError, emptied};
 pub use compression::{Compression, DecompressError};
 pub use control::EndMarker;
 pub use error::{BatchError, RECORD_ERRORS_MAX, RecordError, RecordErrorKind, RequestError};
-pub use framing::first_attributes;
 pub use framing::{is_first_transactional, only_batch};
 pub use header::{
-    Attributes, BATCH_HEADER_BYTES, BatchHeader, Codec, HeaderError, MAGIC_V2, NO_SEQUENCE,
-    NO_TIMESTAMP_MS, TimestampType,
+    BATCH_HEADER_BYTES, BatchHeader, HeaderError, MAGIC_V2, NO_SEQUENCE, NO_TIMESTAMP_MS,
 };
 pub use lookup::TimestampedOffset;
 pub use records::{HeaderRef, Headers, RecordRef, Records, RecordsError};
@@ -103,7 +103,11 @@ impl RawBatch {
 /// One batch that may be appended or served: it is complete, its magic is 2, its checksum is
 /// right, and what [`validate`] checks has been checked before it was first appended.
 ///
-/// Cloning shares the bytes.
+/// One thing it does not promise: in a compressed batch, the length of a record may not be that of
+/// its fields, since Kafka does not look at it.
+///
+/// Cloning shares the bytes. A batch from [`validate`] usually shares them with the request that
+/// brought it, too.
 #[derive(Clone, Debug)]
 pub struct Batch {
     bytes: Bytes,

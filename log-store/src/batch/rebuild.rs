@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::Batch;
+use super::attributes::{Codec, TimestampType};
 use super::build::{BatchBuilder, BatchSettings};
 use super::compression::{self, Compression, DecompressError};
 use super::error::BatchError;
-use super::header::{BatchHeader, Codec, NO_TIMESTAMP_MS, TimestampType};
+use super::header::{BatchHeader, NO_TIMESTAMP_MS};
 use super::inspect::Inspection;
 use super::records::{Records, RecordsError};
 use super::rules::Rules;

@@ -1,7 +1,7 @@
 //! What a partition asks of the batches that it takes.
 
+use super::attributes::{Codec, TimestampType};
 use super::compression::Compression;
-use super::header::{Codec, TimestampType};
 
 /// The configuration that [`validate`](super::validate) needs, and the moment it is done at.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,8 @@
 //! Walking over the records of a batch, compressed or not, for their deltas and keys alone.
 
+use super::attributes::Codec;
 use super::compression::Decompressor;
-use super::header::{BatchHeader, Codec};
+use super::header::BatchHeader;
 use super::records::{RecordRef, Records, RecordsError};
 use super::varint::{VARINT_BYTES_MAX, VARLONG_BYTES_MAX, VarintError, take_varint, take_varlong};
 

@@ -14,12 +14,11 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::attributes::{Codec, TimestampType};
 use super::compression::DecompressError;
 use super::error::BatchError;
 use super::framing::only_batch;
-use super::header::{
-    ATTRIBUTES_AT, BatchHeader, CRC_AT, Codec, HeaderError, MAX_TIMESTAMP_AT, TimestampType, crc_of,
-};
+use super::header::{ATTRIBUTES_AT, BatchHeader, CRC_AT, HeaderError, MAX_TIMESTAMP_AT, crc_of};
 use super::inspect::Inspection;
 use super::rebuild::rebuild;
 use super::records::RecordsError;
