@@ -14,6 +14,8 @@
 //! stopped. Names of logs are the owner's business; they need a dash to stand in the checkpoints.
 
 mod clean_shutdown;
+#[cfg(test)]
+mod crash_tests;
 mod error;
 mod meta;
 mod remover;
@@ -168,6 +170,16 @@ impl LogDir {
         }
         found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
+    }
+
+    /// Whether everything in the directory was closed when it was last used.
+    pub fn was_closed(&self) -> bool {
+        self.lock_logs().unproven.is_empty()
+    }
+
+    /// Says that the directory `name` is somebody else's: it is no log that must be closed.
+    pub fn leave_alone(&self, name: &str) {
+        self.lock_logs().unproven.remove(name);
     }
 
     /// The log with that name, if it is open.

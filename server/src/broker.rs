@@ -1,0 +1,169 @@
+//! A broker as a value: everything that one broker owns, and nothing that is global to the process.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use klamm_group_coordinator::GroupConfig;
+use klamm_log_store::partition::Partition;
+use uuid::Uuid;
+
+use crate::api::ConnectionFacts;
+use crate::clock::Clock;
+use crate::cluster::changes::{create_topic, new_partition};
+use crate::cluster::topic_name::GROUP_METADATA_TOPIC_NAME;
+use crate::cluster::{ClusterImage, ConfigResource, MetadataStore, Proposal, ProposeError, TopicImage};
+use crate::config::{BrokerConfig, Configs, Overrides};
+use crate::coordinator::GroupCoordinator;
+use crate::errors::ErrorCode;
+use crate::fetch::session::FetchSessions;
+use crate::limits::RequestMemory;
+pub use crate::node::Node;
+use crate::partitions::{Hosted, Partitions};
+use crate::producer_ids::ProducerIds;
+
+/// One broker. Several of them can live in one process.
+pub struct Broker {
+    pub node_id: i32,
+    pub clock: Clock,
+    pub configs: Configs,
+    /// The cluster's image. Changes go through [`Broker::propose`], so that everything here follows them.
+    pub metadata: Arc<dyn MetadataStore>,
+    pub partitions: Partitions,
+    pub groups: GroupCoordinator,
+    pub producer_ids: ProducerIds,
+    pub fetch_sessions: FetchSessions,
+    pub request_memory: Arc<RequestMemory>,
+    /// See [`Broker::lock_topics`].
+    pub topic_changes: Mutex<()>,
+}
+
+impl Broker {
+    /// The broker's settings as they are now.
+    pub fn config(&self) -> Arc<BrokerConfig> {
+        self.configs.broker()
+    }
+
+    /// The newest image of the cluster.
+    pub fn image(&self) -> Arc<ClusterImage> {
+        self.metadata.image()
+    }
+
+    /// Changes the cluster's metadata and lets everything on this broker follow: settings, open logs, groups. When it
+    /// returns, the change is durable and in effect. Blocks on the disk: call it off the runtime.
+    pub fn propose<T>(&self, change: impl FnMut(&mut Proposal) -> T) -> Result<(T, Arc<ClusterImage>), ProposeError> {
+        let (answer, image) = self.metadata.propose_with(change)?;
+        self.image_changed(&image);
+        Ok((answer, image))
+    }
+
+    /// Lets everything follow an image that has become current.
+    pub fn image_changed(&self, image: &Arc<ClusterImage>) {
+        let none = Overrides::new();
+        let of_resource = |resource| image.configs(&resource).map_or(&none, |overrides| &**overrides);
+        if self.configs.apply(of_resource(ConfigResource::default_broker()), of_resource(ConfigResource::broker(self.node_id))) {
+            self.groups.set_config(&self.group_config());
+        }
+        self.partitions.image_changed(image, &self.configs);
+    }
+
+    /// Held by whoever creates or deletes topics, from the proposal until the logs are there or gone: a topic that is
+    /// made again must not find the directories of the one before it.
+    pub fn lock_topics(&self) -> MutexGuard<'_, ()> {
+        self.topic_changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This node as the client of `connection` can reach it.
+    pub fn node_for(&self, connection: &ConnectionFacts) -> Node {
+        Node::for_connection(self.node_id, &self.config().listeners, connection)
+    }
+
+    /// A partition that the image has. See [`Partitions::hosted`].
+    pub fn hosted(&self, topic: &TopicImage, index: i32) -> Result<Hosted, ErrorCode> {
+        self.partitions.hosted(&self.image(), topic, index, &self.configs)
+    }
+
+    /// The log of a partition by its topic's name.
+    ///
+    /// # Errors
+    /// UNKNOWN_TOPIC_OR_PARTITION, or KAFKA_STORAGE_ERROR when the log is offline.
+    pub fn partition_by_name(&self, topic: &str, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        let image = self.image();
+        let topic = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        self.hosted(topic, index)?.log
+    }
+
+    /// Opens every log of the image, several at a time, so that what a crash left behind is checked before anybody is
+    /// served. Blocks on the disk.
+    pub fn open_all_logs(&self) {
+        let image = self.image();
+        let partitions: Vec<(Arc<TopicImage>, i32)> =
+            image.topics().flat_map(|topic| (0..).take(topic.partitions.len()).map(|index| (Arc::clone(topic), index))).collect();
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..self.config().log.recovery_threads_per_directory.max(1) {
+                scope.spawn(|| {
+                    while let Some((topic, index)) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        // A log that cannot be opened has said so and is offline; the others are not affected.
+                        let _ = self.hosted(topic, *index);
+                    }
+                });
+            }
+        });
+    }
+
+    /// Closes every log and marks the data as closed. Blocks on the disk.
+    pub fn close(&self) {
+        let epoch = self.image().broker(self.node_id).map_or(-1, |broker| broker.epoch);
+        self.partitions.close(epoch);
+    }
+
+    /// What the group coordinator goes by.
+    pub fn group_config(&self) -> GroupConfig {
+        let config = self.config();
+        let ms_i32 = |duration: std::time::Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
+        let ms = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        GroupConfig {
+            session_timeout_ms_min: ms_i32(config.group.session_timeout_min),
+            session_timeout_ms_max: ms_i32(config.group.session_timeout_max),
+            initial_rebalance_delay_ms: ms_i32(config.group.initial_rebalance_delay),
+            members_max: i32::try_from(config.group.members_max).unwrap_or(i32::MAX),
+            offset_metadata_units_max: i32::try_from(config.offsets.metadata_bytes_max).unwrap_or(i32::MAX),
+            offsets_retention_ms: ms(config.offsets.retention),
+            offsets_retention_check_interval_ms: ms(config.offsets.retention_check_interval),
+            ..GroupConfig::default()
+        }
+    }
+
+    /// Makes an internal topic unless it is there, and returns how many partitions it has. Blocks on the disk.
+    ///
+    /// # Errors
+    /// A text for the log.
+    pub fn ensure_internal_topic(&self, name: &str) -> Result<usize, String> {
+        if let Some(topic) = self.image().topic(name) {
+            return Ok(topic.partitions.len());
+        }
+        let config = self.config();
+        let (count, segment_bytes) = match name {
+            GROUP_METADATA_TOPIC_NAME => (config.offsets.partitions, config.offsets.segment_bytes),
+            _ => (config.transaction.partitions, config.transaction.segment_bytes),
+        };
+        let configs = BTreeMap::from([
+            ("cleanup.policy".to_owned(), "compact".to_owned()),
+            ("compression.type".to_owned(), "producer".to_owned()),
+            ("segment.bytes".to_owned(), segment_bytes.to_string()),
+        ]);
+        let id = Uuid::new_v4();
+        let ((), image) = self
+            .propose(|proposal| {
+                if proposal.image().topic(name).is_none() {
+                    let replicas = [self.node_id];
+                    let partition = new_partition(proposal.image(), &replicas, &replicas);
+                    let partitions = vec![partition; usize::try_from(count).unwrap_or(1)];
+                    create_topic(proposal, name, id, &configs, &partitions);
+                }
+            })
+            .map_err(|error| error.to_string())?;
+        Ok(image.topic(name).map_or(0, |topic| topic.partitions.len()))
+    }
+}

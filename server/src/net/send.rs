@@ -1,0 +1,79 @@
+//! Writes answers to a socket: encoded pieces from memory, log ranges straight from the page cache.
+
+use std::io;
+
+use klamm_codec::Segment;
+use klamm_log_store::FileSlice;
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+
+use crate::api::Frame;
+
+/// Writes one answer in full.
+pub async fn send(stream: &mut OwnedWriteHalf, frame: Frame) -> io::Result<()> {
+    let last = frame.len().saturating_sub(1);
+    for (index, segment) in frame.into_iter().enumerate() {
+        match segment {
+            Segment::Bytes(bytes) if index == last => stream.write_all(&bytes).await?,
+            Segment::Bytes(bytes) => send_more(stream, &bytes).await?,
+            Segment::File(range) => send_file(stream, &range.0).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes bytes that more will follow, so that the kernel can put both into one packet.
+#[cfg(target_os = "linux")]
+async fn send_more(stream: &mut OwnedWriteHalf, mut bytes: &[u8]) -> io::Result<()> {
+    use rustix::net::SendFlags;
+    use tokio::io::Interest;
+
+    let stream: &tokio::net::TcpStream = stream.as_ref();
+    while !bytes.is_empty() {
+        stream.writable().await?;
+        let sent = stream.try_io(Interest::WRITABLE, || {
+            rustix::net::send(stream, bytes, SendFlags::MORE | SendFlags::NOSIGNAL).map_err(io::Error::from)
+        });
+        match sent {
+            Ok(sent) => bytes = &bytes[sent..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn send_more(stream: &mut OwnedWriteHalf, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await
+}
+
+/// Hands a range of a log file to the socket without a copy through user space.
+#[cfg(target_os = "linux")]
+async fn send_file(stream: &mut OwnedWriteHalf, slice: &FileSlice) -> io::Result<()> {
+    use tokio::io::Interest;
+
+    let stream: &tokio::net::TcpStream = stream.as_ref();
+    let (mut position, end) = (slice.position, slice.position + slice.bytes as u64);
+    while position < end {
+        stream.writable().await?;
+        let count = usize::try_from(end - position).unwrap_or(usize::MAX);
+        let sent = stream.try_io(Interest::WRITABLE, || {
+            rustix::fs::sendfile(stream, &*slice.file, Some(&mut position), count).map_err(io::Error::from)
+        });
+        match sent {
+            // The file is shorter than planned: its log was cut. The answer cannot be completed.
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn send_file(stream: &mut OwnedWriteHalf, slice: &FileSlice) -> io::Result<()> {
+    let bytes = slice.read_to_bytes()?;
+    stream.write_all(&bytes).await
+}

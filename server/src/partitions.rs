@@ -1,0 +1,290 @@
+//! The partitions that this broker serves, opened when they are first asked for.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use klamm_log_store::LeaderEpoch;
+use klamm_log_store::batch::{self, CompressionTarget, Origin, Rules};
+use klamm_log_store::log_dir::LogOpening;
+use klamm_log_store::partition::{Cleanup, FsyncPolicy, LogOptions, Partition};
+use tracing::{error, warn};
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::cluster::{ClusterImage, ConfigResource, PartitionImage, TopicImage};
+use crate::config::{Configs, Overrides, TimestampType, TopicCompression, TopicConfig};
+use crate::errors::ErrorCode;
+use crate::storage::Storage;
+
+/// What the records of one batch may decompress to: ten times the largest request that Kafka takes by default.
+/// Apache Kafka has no such limit.
+pub const DECOMPRESSED_BYTES_MAX: usize = 1 << 30;
+
+/// The partitions of one broker. A topic is known by its id, so that one that was deleted and made again is another.
+#[derive(Debug)]
+pub struct Partitions {
+    pub storage: Storage,
+    topics: RwLock<HashMap<Uuid, Arc<HostedTopic>>>,
+    fsync: FsyncPolicy,
+    producer_id_expiration_ms: i64,
+    clock: Clock,
+}
+
+/// What the partitions of a topic share.
+#[derive(Debug)]
+pub struct HostedTopic {
+    id: Uuid,
+    pub is_internal: bool,
+    name: Arc<str>,
+    config: RwLock<Arc<TopicConfig>>,
+    /// By partition index.
+    slots: RwLock<Vec<Slot>>,
+    /// Held while a partition is opened, so that it is opened once.
+    opening: Mutex<()>,
+}
+
+#[derive(Debug, Clone)]
+enum Slot {
+    Closed,
+    Open(Arc<Partition>),
+    /// It could not be opened, for the reason that the log has told.
+    Offline,
+}
+
+/// A partition that exists, and its log if that can be used.
+#[derive(Debug, Clone)]
+pub struct Hosted {
+    pub topic: Arc<HostedTopic>,
+    pub log: Result<Arc<Partition>, ErrorCode>,
+}
+
+impl Partitions {
+    pub fn new(storage: Storage, fsync: FsyncPolicy, producer_id_expiration_ms: i64, clock: Clock) -> Self {
+        Self { storage, topics: RwLock::default(), fsync, producer_id_expiration_ms, clock }
+    }
+
+    /// A partition of a topic of the image. Opens it when it was not open, which blocks on the disk; otherwise costs
+    /// a look-up.
+    ///
+    /// # Errors
+    /// UNKNOWN_TOPIC_OR_PARTITION when the topic has no such partition.
+    pub fn hosted(&self, image: &ClusterImage, topic: &TopicImage, index: i32, configs: &Configs) -> Result<Hosted, ErrorCode> {
+        let partition = topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let hosted = self.topic(topic, || topic_config(image, &topic.name, configs));
+        let slot = usize::try_from(index).expect("the image has this partition");
+        let log = match hosted.slot(slot) {
+            Slot::Open(log) => Ok(log),
+            Slot::Offline => Err(ErrorCode::KafkaStorageError),
+            Slot::Closed => self.open(&hosted, slot, partition),
+        };
+        Ok(Hosted { topic: hosted, log })
+    }
+
+    /// Hands the configs of an image to the topics that are open.
+    pub fn image_changed(&self, image: &ClusterImage, configs: &Configs) {
+        let topics: Vec<Arc<HostedTopic>> = self.read().values().cloned().collect();
+        for topic in topics {
+            if image.topic(&topic.name).is_some_and(|current| current.id == topic.id) {
+                self.set_config(&topic, topic_config(image, &topic.name, configs));
+            }
+        }
+    }
+
+    /// Creates the logs of a topic that was just added to the image. Blocks on the disk.
+    pub fn create_topic(&self, image: &ClusterImage, topic: &TopicImage, configs: &Configs) {
+        for index in (0..).take(topic.partitions.len()) {
+            if let Ok(Hosted { log: Err(error), .. }) = self.hosted(image, topic, index, configs) {
+                warn!(topic = %topic.name, index, %error, "the log of a new partition could not be created");
+            }
+        }
+    }
+
+    /// Closes and deletes the logs of a topic that has left the image; whoever waits for them is woken. Blocks on the disk.
+    pub fn delete_topic(&self, topic: &TopicImage) {
+        self.topics.write().unwrap_or_else(PoisonError::into_inner).remove(&topic.id);
+        for index in 0..topic.partitions.len() {
+            self.storage.delete_log(&directory(&topic.name, index));
+        }
+    }
+
+    /// The data directories.
+    pub fn directories(&self) -> Vec<PathBuf> {
+        self.storage.paths().map(Path::to_owned).collect()
+    }
+
+    /// Which of the data directories, by its place among them, holds a partition; none when nothing holds it.
+    pub fn directory_of(&self, topic: &str, index: i32) -> Option<usize> {
+        self.storage.place_of(&directory(topic, usize::try_from(index).ok()?))
+    }
+
+    /// Every log that is open, with its topic's name and its index.
+    pub fn open_logs(&self) -> Vec<(Arc<str>, i32, Arc<Partition>)> {
+        let topics: Vec<Arc<HostedTopic>> = self.read().values().cloned().collect();
+        let mut logs = Vec::new();
+        for topic in topics {
+            for (index, slot) in (0..).zip(topic.read_slots().iter()) {
+                if let Slot::Open(log) = slot {
+                    logs.push((Arc::clone(&topic.name), index, Arc::clone(log)));
+                }
+            }
+        }
+        logs
+    }
+
+    /// Writes and syncs everything and lets go of all files. Blocks on the disk.
+    pub fn close(&self, broker_epoch: i64) {
+        self.storage.close(broker_epoch);
+    }
+
+    fn topic(&self, topic: &TopicImage, config: impl FnOnce() -> TopicConfig) -> Arc<HostedTopic> {
+        if let Some(hosted) = self.read().get(&topic.id) {
+            return Arc::clone(hosted);
+        }
+        let config = config();
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(topics.entry(topic.id).or_insert_with(|| Arc::new(HostedTopic::new(topic, config))))
+    }
+
+    fn open(&self, topic: &HostedTopic, slot: usize, partition: &PartitionImage) -> Result<Arc<Partition>, ErrorCode> {
+        let _opening = topic.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        match topic.slot(slot) {
+            Slot::Open(log) => return Ok(log),
+            Slot::Offline => return Err(ErrorCode::KafkaStorageError),
+            Slot::Closed => {}
+        }
+        let opening = LogOpening {
+            leader_epoch: LeaderEpoch(partition.leader_epoch),
+            log: self.log_options(&topic.config()),
+            now_ms: self.clock.now_ms(),
+        };
+        let opened = self.storage.open_log(&directory(&topic.name, slot), topic.id, opening);
+        let (slot_now, result) = match opened {
+            Ok(log) => (Slot::Open(Arc::clone(&log)), Ok(log)),
+            Err(reason) => {
+                error!(topic = %topic.name, partition = slot, %reason, "a log could not be opened and is offline");
+                (Slot::Offline, Err(ErrorCode::KafkaStorageError))
+            }
+        };
+        topic.set_slot(slot, slot_now);
+        result
+    }
+
+    fn set_config(&self, topic: &HostedTopic, config: TopicConfig) {
+        let config = Arc::new(config);
+        let options = self.log_options(&config);
+        *topic.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        for slot in topic.read_slots().iter() {
+            if let Slot::Open(log) = slot {
+                log.set_options(options.clone());
+            }
+        }
+    }
+
+    fn log_options(&self, config: &TopicConfig) -> LogOptions {
+        let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        LogOptions {
+            segment_bytes: config.segment_bytes,
+            segment_ms: ms(config.segment_age_max),
+            segment_jitter_ms: 0,
+            segment_index_bytes: config.segment_index_bytes_max,
+            index_interval_bytes: config.index_interval_bytes,
+            cleanup: match (config.cleanup_policy.compact, config.cleanup_policy.delete) {
+                (true, true) => Cleanup::CompactAndDelete,
+                (true, false) => Cleanup::Compact,
+                (false, _) => Cleanup::Delete,
+            },
+            retention_ms: config.retention.map(ms),
+            retention_bytes: config.retention_bytes,
+            flush_messages: config.flush_messages.unwrap_or(u64::MAX),
+            flush_ms: config.flush_interval.map(|interval| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)),
+            fsync: self.fsync,
+            producer_id_expiration_ms: self.producer_id_expiration_ms,
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<Uuid, Arc<HostedTopic>>> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HostedTopic {
+    fn new(topic: &TopicImage, config: TopicConfig) -> Self {
+        Self {
+            id: topic.id,
+            is_internal: topic.is_internal(),
+            name: Arc::clone(&topic.name),
+            config: RwLock::new(Arc::new(config)),
+            slots: RwLock::default(),
+            opening: Mutex::default(),
+        }
+    }
+
+    /// The effective configs as they are now.
+    pub fn config(&self) -> Arc<TopicConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What a batch from a client must fulfil.
+    pub fn rules(&self, now_ms: i64, allows_zstd: bool) -> Rules {
+        let config = self.config();
+        let ms = |bound: Option<Duration>| bound.map_or(i64::MAX, |bound| i64::try_from(bound.as_millis()).unwrap_or(i64::MAX));
+        let levels = config.compression_levels;
+        Rules {
+            max_batch_bytes: i32::try_from(config.batch_bytes_max).unwrap_or(i32::MAX),
+            segment_bytes_max: i32::try_from(config.segment_bytes).unwrap_or(i32::MAX),
+            decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
+            timestamp_type: match config.timestamp_type {
+                TimestampType::CreateTime => batch::TimestampType::CreateTime,
+                TimestampType::LogAppendTime => batch::TimestampType::LogAppendTime,
+            },
+            timestamp_before_max_ms: ms(config.timestamp_before_max),
+            timestamp_after_max_ms: ms(config.timestamp_after_max),
+            compression: match config.compression {
+                TopicCompression::Producer => CompressionTarget::Producer,
+                TopicCompression::Uncompressed => CompressionTarget::Uncompressed,
+                TopicCompression::Gzip => CompressionTarget::Gzip(levels.gzip),
+                TopicCompression::Snappy => CompressionTarget::Snappy,
+                TopicCompression::Lz4 => CompressionTarget::Lz4(levels.lz4),
+                TopicCompression::Zstd => CompressionTarget::Zstd(levels.zstd),
+            },
+            requires_keys: config.cleanup_policy.compact,
+            allows_zstd,
+            origin: Origin::Client,
+            now_ms,
+        }
+    }
+
+    fn slot(&self, index: usize) -> Slot {
+        self.read_slots().get(index).cloned().unwrap_or(Slot::Closed)
+    }
+
+    fn set_slot(&self, index: usize, slot: Slot) {
+        let mut slots = self.write_slots();
+        if slots.len() <= index {
+            slots.resize(index + 1, Slot::Closed);
+        }
+        slots[index] = slot;
+    }
+
+    fn read_slots(&self) -> RwLockReadGuard<'_, Vec<Slot>> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_slots(&self) -> RwLockWriteGuard<'_, Vec<Slot>> {
+        self.slots.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn topic_config(image: &ClusterImage, name: &str, configs: &Configs) -> TopicConfig {
+    match image.configs(&ConfigResource::topic(name)) {
+        Some(overrides) => configs.topic(overrides),
+        None => configs.topic(&Overrides::new()),
+    }
+}
+
+/// The directory of a partition, named as Kafka names it.
+fn directory(topic: &str, index: usize) -> String {
+    format!("{topic}-{index}")
+}

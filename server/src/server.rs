@@ -1,0 +1,280 @@
+//! A broker with its sockets and its background work: started, waited for, stopped.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::broker::Broker;
+use crate::clock::Clock;
+use crate::cluster::changes;
+use crate::cluster::local::{Durability, LocalMetadataStore};
+use crate::cluster::record::{RegisterBrokerRecord, RegisterControllerRecord};
+use crate::cluster::{Endpoint, MetadataStore};
+use crate::config::{Configs, FsyncPolicy, Listener as ListenerConfig, StorageRoot};
+use crate::coordinator::GroupCoordinator;
+use crate::features;
+use crate::fetch::session::FetchSessions;
+use crate::limits::RequestMemory;
+use crate::net::{ConnectionCount, ConnectionLimits, Listener};
+use crate::partitions::Partitions;
+use crate::producer_ids::ProducerIds;
+use crate::storage::{OpenedStorage, Storage};
+
+/// How long a stop waits for connections to finish what they are writing.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+/// Stands for "no idle limit": longer than any connection lives.
+const IDLE_NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// A running broker.
+pub struct Server {
+    pub broker: Arc<Broker>,
+    /// The bound listeners: name and address.
+    pub addresses: Vec<(String, SocketAddr)>,
+    /// Where the data is.
+    pub data_dirs: Vec<PathBuf>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+    /// Removed, with all it holds, when the server is dropped.
+    _temporary: Option<TempDir>,
+}
+
+/// Why a broker did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A listener's host is not an address and no name that the system knows.
+    Resolve { listener: String, host: String, reason: String },
+    /// A listener's address cannot be had.
+    Bind { listener: String, address: SocketAddr, error: io::Error },
+    /// The data directory cannot be used.
+    Storage(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve { listener, host, reason } => write!(f, "listener {listener}: cannot resolve host {host}: {reason}"),
+            Self::Bind { listener, address, error } if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "listener {listener}: {address} is in use; stop what listens there, or choose another port with --listen")
+            }
+            Self::Bind { listener, address, error } => write!(f, "listener {listener}: cannot listen on {address}: {error}"),
+            Self::Storage(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Server {
+    /// Starts a broker. When this returns it serves.
+    ///
+    /// # Errors
+    /// When the data directory or a listener's address cannot be had. Nothing is left behind then but the directory.
+    pub async fn start(configs: Configs) -> Result<Self, StartError> {
+        let config = configs.broker();
+        // Addresses first: the mistake that is made most often is told before any file is touched.
+        let listeners = bind_all(&config.listeners, config.net.listen_backlog)?;
+        let addresses: Vec<_> = listeners.iter().map(|listener| (listener.name.clone(), listener.local)).collect();
+        let (data_dirs, temporary) = directories(&config.storage)?;
+        let opening = Opening { configs, data_dirs: data_dirs.clone(), addresses: addresses.clone() };
+        let broker = tokio::task::spawn_blocking(move || opening.open())
+            .await
+            .map_err(|panic| StartError::Storage(panic.to_string()))??;
+        let server = Self {
+            broker: Arc::new(broker),
+            addresses,
+            data_dirs,
+            tasks: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+            _temporary: temporary,
+        };
+        server.broker.groups.load_all(&server.broker).await;
+        server.spawn_background();
+        server.accept(listeners);
+        Ok(server)
+    }
+
+    /// Stops accepting, ends the connections, writes and syncs everything.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP_GRACE, self.tasks.wait()).await.is_err() {
+            warn!("some connections did not end in time and are cut off");
+        }
+        let broker = Arc::clone(&self.broker);
+        if tokio::task::spawn_blocking(move || broker.close()).await.is_err() {
+            warn!("closing the logs failed; they are recovered at the next start");
+        }
+    }
+
+    fn accept(&self, listeners: Vec<Listener>) {
+        let config = self.broker.config();
+        let count = ConnectionCount::new(
+            config.net.connections_max.unwrap_or(usize::MAX),
+            config.net.connections_per_ip_max.unwrap_or(usize::MAX),
+        );
+        let limits = ConnectionLimits {
+            frame_bytes_max: config.net.request_bytes_max,
+            idle_max: config.net.connection_idle_max.unwrap_or(IDLE_NEVER),
+        };
+        for listener in listeners {
+            let (broker, count) = (Arc::clone(&self.broker), Arc::clone(&count));
+            let run = listener.run(broker, count, limits, self.tasks.clone(), self.shutdown.clone());
+            self.tasks.spawn(run);
+        }
+    }
+
+    fn spawn_background(&self) {
+        let (broker, shutdown) = (Arc::clone(&self.broker), self.shutdown.clone());
+        self.tasks.spawn(async move {
+            let timers = Arc::clone(&broker);
+            timers.groups.run_timers(broker, shutdown).await;
+        });
+        let (broker, shutdown) = (Arc::clone(&self.broker), self.shutdown.clone());
+        self.tasks.spawn(crate::housekeeping::run(broker, shutdown));
+    }
+}
+
+/// What is needed to open a broker's data.
+struct Opening {
+    configs: Configs,
+    data_dirs: Vec<PathBuf>,
+    addresses: Vec<(String, SocketAddr)>,
+}
+
+impl Opening {
+    /// Opens everything under the data directories. Blocks on the disk.
+    fn open(self) -> Result<Broker, StartError> {
+        let config = self.configs.broker();
+        let never_syncs = config.fsync == FsyncPolicy::Never;
+        let OpenedStorage { storage, cluster_id, was_clean } =
+            Storage::open(&self.data_dirs, config.cluster_id.as_deref(), config.node_id).map_err(StartError::Storage)?;
+        let durability = if never_syncs { Durability::PageCache } else { Durability::Disk };
+        let clock = Clock;
+        let store = LocalMetadataStore::open(&self.data_dirs[0], &cluster_id, config.node_id, durability, Box::new(|| Clock.now_ms()))
+            .map_err(|error| StartError::Storage(error.to_string()))?;
+        let store: Arc<dyn MetadataStore> = Arc::new(store);
+        self.register(&*store, &storage, was_clean).map_err(|error| StartError::Storage(error.to_string()))?;
+        let fsync = match config.fsync {
+            FsyncPolicy::AcksAll => klamm_log_store::partition::FsyncPolicy::AcksAll,
+            FsyncPolicy::Always => klamm_log_store::partition::FsyncPolicy::Always,
+            FsyncPolicy::Never => klamm_log_store::partition::FsyncPolicy::Never,
+        };
+        let expiration_ms = i64::try_from(config.producer_id_expiration.as_millis()).unwrap_or(i64::MAX);
+        let broker = Broker {
+            node_id: config.node_id,
+            clock,
+            configs: self.configs,
+            metadata: store,
+            partitions: Partitions::new(storage, fsync, expiration_ms, clock),
+            groups: GroupCoordinator::default(),
+            producer_ids: ProducerIds::default(),
+            fetch_sessions: FetchSessions::new(config.fetch_sessions_max),
+            request_memory: RequestMemory::new(config.net.request_memory_bytes_max),
+            topic_changes: Mutex::default(),
+        };
+        let image = broker.image();
+        broker.image_changed(&image);
+        broker.partitions.storage.delete_strays(|name, topic_id| {
+            let topic = name.rsplit_once('-').and_then(|(topic, _)| image.topic(topic));
+            topic.is_some_and(|topic| topic_id.is_none_or(|id| id == topic.id))
+        });
+        if !was_clean {
+            broker.open_all_logs();
+        }
+        Ok(broker)
+    }
+
+    /// Brings the metadata up to date with this start of the broker.
+    fn register(&self, store: &dyn MetadataStore, storage: &Storage, was_clean: bool) -> Result<(), crate::cluster::ProposeError> {
+        let config = self.configs.broker();
+        changes::bootstrap(store, &features::bootstrap_levels(), &[])?;
+        if !was_clean && store.image().topic_count() > 0 {
+            info!("the last stop was not clean: logs are checked, and leader epochs start anew");
+            changes::bump_leader_epochs(store, config.node_id)?;
+        }
+        let listeners = endpoints(&config.listeners, &self.addresses);
+        let incarnation_id = Uuid::new_v4();
+        changes::register_controller(
+            store,
+            &RegisterControllerRecord {
+                controller_id: config.node_id,
+                incarnation_id,
+                is_zk_migration_ready: false,
+                endpoints: listeners.clone(),
+                features: features::supported(),
+            },
+        )?;
+        changes::register_broker(
+            store,
+            &RegisterBrokerRecord {
+                broker_id: config.node_id,
+                is_migrating_zk_broker: false,
+                incarnation_id,
+                // The store puts the real epoch here.
+                broker_epoch: -1,
+                endpoints: listeners,
+                features: features::supported(),
+                rack: config.rack.clone(),
+                is_fenced: false,
+                is_in_controlled_shutdown: false,
+                log_dirs: storage.directory_ids(),
+                cordoned_log_dirs: None,
+            },
+        )?;
+        Ok(())
+    }
+}
+
+/// The listeners as the cluster's metadata names them.
+fn endpoints(listeners: &[ListenerConfig], addresses: &[(String, SocketAddr)]) -> Vec<Endpoint> {
+    addresses
+        .iter()
+        .map(|(name, local)| {
+            let advertised = listeners.iter().find(|listener| listener.name == *name).and_then(|listener| listener.advertised.clone());
+            let (host, port) = advertised.map_or_else(|| (local.ip().to_string(), local.port()), |advertised| (advertised.host, advertised.port));
+            Endpoint { name: name.clone(), host, port: if port == 0 { local.port() } else { port }, security_protocol: 0 }
+        })
+        .collect()
+}
+
+fn bind_all(listeners: &[ListenerConfig], backlog: i32) -> Result<Vec<Listener>, StartError> {
+    listeners
+        .iter()
+        .map(|listener| {
+            let address = resolve(listener)?;
+            Listener::bind(&listener.name, address, backlog)
+                .map_err(|error| StartError::Bind { listener: listener.name.clone(), address, error })
+        })
+        .collect()
+}
+
+fn resolve(listener: &ListenerConfig) -> Result<SocketAddr, StartError> {
+    let Some(host) = &listener.host else {
+        return Ok(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, listener.port)));
+    };
+    let unresolved = |reason: String| StartError::Resolve { listener: listener.name.clone(), host: host.clone(), reason };
+    let mut addresses = (host.as_str(), listener.port).to_socket_addrs().map_err(|error| unresolved(error.to_string()))?;
+    addresses.next().ok_or_else(|| unresolved("it has no address".to_owned()))
+}
+
+fn directories(storage: &StorageRoot) -> Result<(Vec<PathBuf>, Option<TempDir>), StartError> {
+    match storage {
+        StorageRoot::Directories(directories) => Ok((directories.clone(), None)),
+        StorageRoot::Ephemeral => {
+            let temporary = tempfile::Builder::new()
+                .prefix("klamm-")
+                .tempdir()
+                .map_err(|error| StartError::Storage(format!("cannot make a temporary directory: {error}")))?;
+            Ok((vec![temporary.path().to_owned()], Some(temporary)))
+        }
+    }
+}
