@@ -9,6 +9,8 @@ pub mod partition;
 mod pread;
 mod slice;
 mod syncer;
+#[cfg(test)]
+mod testing;
 
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 pub use slice::{FileSlice, Slice};

@@ -305,3 +305,30 @@ impl fmt::Debug for MemoryEngine {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance::{self, Subject};
+    use super::MemoryEngine;
+    use crate::testing::NOW_MS;
+
+    struct InMemory;
+
+    impl Subject for InMemory {
+        type Engine = MemoryEngine;
+
+        fn create(&mut self) -> MemoryEngine {
+            MemoryEngine::new(NOW_MS)
+        }
+
+        fn reopen(&mut self, _engine: MemoryEngine) -> Option<MemoryEngine> {
+            None
+        }
+    }
+
+    #[test]
+    fn memory_does_what_an_engine_must() {
+        // The conformance suite.
+        conformance::run(&mut InMemory);
+    }
+}

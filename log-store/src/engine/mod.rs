@@ -8,6 +8,8 @@
 //! The partition calls `write`, `roll` and `truncate` from one thread at a time. `sync` may run
 //! beside them, and so may everything that reads.
 
+#[cfg(test)]
+mod conformance;
 pub mod disk;
 pub mod memory;
 

@@ -60,6 +60,8 @@ pub struct Partition {
     ends: EndsCell,
     waiters: Waiters,
     aborted: Mutex<Vec<AbortedTxn>>,
+    /// Held by whoever moves the log start, so that it never goes back on the disk.
+    trimming: Mutex<()>,
     offline: OnceLock<Offline>,
     sync_queue: Arc<SyncQueue>,
     turn: SyncTurn,
@@ -251,12 +253,12 @@ impl Partition {
         }
         let producers = producer_snapshot::encode(&state.producers);
         let closed = self.close_engine(&state, &producers);
-        drop(state);
         if let Err(error) = closed {
             return Err(self.go_offline(format!("closing failed: {error}")));
         }
         self.moved(self.ends.synced(self.written_end()));
         let _ = self.offline.set(Offline::new("it was closed"));
+        drop(state);
         self.waiters.wake_all();
         Ok(())
     }

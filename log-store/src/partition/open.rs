@@ -90,6 +90,7 @@ impl Partition {
             ends,
             waiters: Waiters::default(),
             aborted: Mutex::new(replay.aborted),
+            trimming: Mutex::new(()),
             offline: OnceLock::new(),
             sync_queue: options.sync_queue,
             turn: SyncTurn::default(),

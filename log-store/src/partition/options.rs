@@ -79,7 +79,7 @@ pub enum FsyncPolicy {
     AcksAll,
     /// Every append is treated as [`Durability::Durable`].
     Always,
-    /// No append waits, and nothing is synced. What the page cache holds is lost with the power.
+    /// No append waits, and none is synced. What the page cache holds is lost with the power.
     Never,
 }
 

@@ -36,13 +36,7 @@ impl Partition {
     ) -> Result<ReadSlices, ReadError> {
         self.check_online()?;
         let ends = self.ends();
-        if from < ends.log_start || from > ends.log_end {
-            return Err(ReadError::OffsetOutOfRange {
-                offset: from,
-                start: ends.log_start,
-                end: ends.log_end,
-            });
-        }
+        ends.check_range(from)?;
         let end = ends.at(limit);
         let slices = if from >= end {
             Vec::new()
@@ -54,6 +48,8 @@ impl Partition {
                 first_batch,
             })?
         };
+        // The batches may have been trimmed while they were being looked for.
+        self.ends().check_range(from)?;
         let bytes = slices.iter().map(Slice::len_bytes).sum();
         Ok(ReadSlices {
             slices,
@@ -70,5 +66,18 @@ impl Partition {
             return 0;
         }
         self.engine().bytes_between(from, end).max(1)
+    }
+}
+
+impl Ends {
+    fn check_range(&self, from: Offset) -> Result<(), ReadError> {
+        if from < self.log_start || from > self.log_end {
+            return Err(ReadError::OffsetOutOfRange {
+                offset: from,
+                start: self.log_start,
+                end: self.log_end,
+            });
+        }
+        Ok(())
     }
 }

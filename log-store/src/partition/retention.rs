@@ -1,5 +1,7 @@
 //! Forgetting the old end of a log.
 
+use std::sync::{Arc, MutexGuard, PoisonError};
+
 use super::{DeleteRecordsError, LogOptions, Offline, Partition};
 use crate::Offset;
 use crate::engine::SegmentStat;
@@ -25,11 +27,11 @@ impl Partition {
                 high_watermark,
             });
         }
-        let state = self.lock_state()?;
+        let _trimming = self.lock_trimming();
+        self.check_online()?;
         if offset <= self.log_start() {
             return Ok(self.log_start());
         }
-        drop(state);
         if let Err(error) = self.engine.save_log_start(offset) {
             return Err(self
                 .go_offline(format!("saving the log start failed: {error}"))
@@ -48,11 +50,12 @@ impl Partition {
     /// # Errors
     /// When the partition is, or thereby goes, offline.
     pub fn apply_retention(&self, now_ms: i64) -> Result<Retained, Offline> {
+        let _trimming = self.lock_trimming();
         let options = {
             let mut state = self.lock_state()?;
             let expiration_ms = state.options.producer_id_expiration_ms;
             state.producers.expire(now_ms, expiration_ms);
-            std::sync::Arc::clone(&state.options)
+            Arc::clone(&state.options)
         };
         let mut segments = self.engine.segments();
         let mut deletable = self.deletable(&segments, &options, now_ms);
@@ -66,6 +69,10 @@ impl Partition {
             self.start_at(last.end)?;
         }
         self.delete_segments(&deletable)
+    }
+
+    fn lock_trimming(&self) -> MutexGuard<'_, ()> {
+        self.trimming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn deletable(

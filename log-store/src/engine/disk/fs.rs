@@ -98,6 +98,8 @@ pub(crate) fn write_all_at(
 ) -> io::Result<()> {
     let mut pieces = pieces;
     let mut position = position;
+    // Skips pieces without bytes, which would look like a full disk.
+    IoSlice::advance_slices(&mut pieces, 0);
     while !pieces.is_empty() {
         let written_bytes = file.write_at(pieces, position)?;
         if written_bytes == 0 {

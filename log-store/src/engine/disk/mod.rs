@@ -20,6 +20,10 @@ mod names;
 mod recovery;
 mod scan;
 mod segment;
+#[cfg(test)]
+pub(crate) mod sim_fs;
+#[cfg(test)]
+mod tests;
 mod txn_index;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -467,8 +471,9 @@ impl Engine for DiskEngine {
             let mut open = lock(&self.sealed_open);
             open.retain(|segment| !removed.iter().any(|gone| Arc::ptr_eq(gone, segment)));
         }
-        // What takes their place must be there for good before they go.
-        self.fs.sync_dir(&self.dir)?;
+        // What takes their place must be there for good before they go: the segment that begins
+        // where they end, and the producers who wrote them.
+        self.sync()?;
         for segment in removed {
             segment.remove(&*self.fs)?;
             segment.close();

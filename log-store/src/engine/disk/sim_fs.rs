@@ -1,0 +1,498 @@
+//! A file system in memory that can be made to fail, and to lose its power.
+//!
+//! It keeps two states: what programs see, and what is on the disk. Between them is a journal of
+//! changes that have not been synced, in the order in which they were made. A sync of a file
+//! applies the file's changes to the disk; a sync of a directory applies the names' changes. When
+//! the power goes, a random part of the journal has reached the disk:
+//!
+//! - [`PowerCut::InOrder`]: the oldest changes, the last one perhaps in part;
+//! - [`PowerCut::AnyWrites`]: also some later writes, so that the missing ones leave zeros.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::fs::{DirEntry, Fs, FsFile, LockGuard, OpenMode};
+use crate::slice::Slice;
+use crate::testing::Random;
+
+/// What a power cut leaves of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PowerCut {
+    InOrder,
+    AnyWrites,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SimFs {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    seen: Image,
+    disk: Image,
+    journal: Vec<Change>,
+    last_id: u64,
+    locked: BTreeSet<PathBuf>,
+    /// Writes that still succeed.
+    writes_left: Option<u64>,
+    /// Syncs that still succeed.
+    syncs_left: Option<u64>,
+    sync_count: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Image {
+    files: HashMap<u64, Vec<u8>>,
+    names: BTreeMap<PathBuf, Node>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    Dir,
+    File(u64),
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write {
+        id: u64,
+        position: u64,
+        bytes: Vec<u8>,
+    },
+    SetLen {
+        id: u64,
+        bytes: u64,
+    },
+    Name {
+        path: PathBuf,
+        node: Option<Node>,
+    },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+    },
+}
+
+impl Change {
+    fn file(&self) -> Option<u64> {
+        match self {
+            Change::Write { id, .. } | Change::SetLen { id, .. } => Some(*id),
+            Change::Name { .. } | Change::Rename { .. } => None,
+        }
+    }
+
+    fn is_in(&self, dir: &Path) -> bool {
+        match self {
+            Change::Name { path, .. } => path.parent() == Some(dir),
+            Change::Rename { from, to } => from.parent() == Some(dir) || to.parent() == Some(dir),
+            Change::Write { .. } | Change::SetLen { .. } => false,
+        }
+    }
+}
+
+impl Image {
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Write {
+                id,
+                position,
+                bytes,
+            } => {
+                let file = self.files.entry(*id).or_default();
+                let start = *position as usize;
+                if file.len() < start + bytes.len() {
+                    file.resize(start + bytes.len(), 0);
+                }
+                file[start..start + bytes.len()].copy_from_slice(bytes);
+            }
+            Change::SetLen { id, bytes } => {
+                self.files
+                    .entry(*id)
+                    .or_default()
+                    .resize(*bytes as usize, 0);
+            }
+            Change::Name { path, node } => match node {
+                Some(node) => {
+                    self.names.insert(path.clone(), *node);
+                }
+                None => self.names.retain(|name, _| !name.starts_with(path)),
+            },
+            Change::Rename { from, to } => {
+                let moved: Vec<(PathBuf, Node)> = self
+                    .names
+                    .iter()
+                    .filter(|(name, _)| name.starts_with(from))
+                    .map(|(name, node)| (name.clone(), *node))
+                    .collect();
+                self.names.retain(|name, _| !name.starts_with(from));
+                for (name, node) in moved {
+                    let rest = name.strip_prefix(from).expect("it starts with it");
+                    let name = if rest.as_os_str().is_empty() {
+                        to.clone()
+                    } else {
+                        to.join(rest)
+                    };
+                    self.names.insert(name, node);
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    fn change(&mut self, change: Change) {
+        self.seen.apply(&change);
+        self.journal.push(change);
+    }
+
+    fn sync(&mut self, is_covered: impl Fn(&Change) -> bool) -> io::Result<()> {
+        if let Some(left) = &mut self.syncs_left {
+            if *left == 0 {
+                return Err(io::Error::other("injected sync failure"));
+            }
+            *left -= 1;
+        }
+        self.sync_count += 1;
+        let (covered, kept) = self
+            .journal
+            .drain(..)
+            .partition(|change| is_covered(change));
+        self.journal = kept;
+        let covered: Vec<Change> = covered;
+        for change in &covered {
+            self.disk.apply(change);
+        }
+        Ok(())
+    }
+}
+
+impl SimFs {
+    pub(crate) fn new() -> SimFs {
+        SimFs::default()
+    }
+
+    /// Lets `count` more writes succeed; the next one writes a half and fails, and so do all after
+    /// it.
+    pub(crate) fn fail_writes_after(&self, count: u64) {
+        self.lock_state().writes_left = Some(count);
+    }
+
+    /// Lets `count` more syncs succeed, and no more.
+    pub(crate) fn fail_syncs_after(&self, count: u64) {
+        self.lock_state().syncs_left = Some(count);
+    }
+
+    pub(crate) fn heal(&self) {
+        let mut state = self.lock_state();
+        state.writes_left = None;
+        state.syncs_left = None;
+    }
+
+    /// Syncs that succeeded.
+    pub(crate) fn sync_count(&self) -> u64 {
+        self.lock_state().sync_count
+    }
+
+    /// The process dies: what it has written stays, its locks go. Returns the file system as the
+    /// next process sees it; handles of the old one no longer matter.
+    pub(crate) fn kill(&self) -> SimFs {
+        let state = self.lock_state();
+        SimFs {
+            state: Arc::new(Mutex::new(State {
+                seen: state.seen.clone(),
+                disk: state.disk.clone(),
+                journal: state.journal.clone(),
+                last_id: state.last_id,
+                ..State::default()
+            })),
+        }
+    }
+
+    /// The power goes and comes back.
+    pub(crate) fn cut_power(&self, cut: PowerCut, random: &mut Random) -> SimFs {
+        let state = self.lock_state();
+        let mut disk = state.disk.clone();
+        let kept = random.below(state.journal.len() as u64 + 1) as usize;
+        for change in &state.journal[..kept] {
+            disk.apply(change);
+        }
+        for (index, change) in state.journal[kept..].iter().enumerate() {
+            let Change::Write {
+                id,
+                position,
+                bytes,
+            } = change
+            else {
+                continue;
+            };
+            let is_kept = match cut {
+                PowerCut::InOrder => index == 0,
+                PowerCut::AnyWrites => random.one_in(2),
+            };
+            if is_kept && disk.files.contains_key(id) {
+                let reached = random.below(bytes.len() as u64 + 1) as usize;
+                disk.apply(&Change::Write {
+                    id: *id,
+                    position: *position,
+                    bytes: bytes[..reached].to_vec(),
+                });
+            }
+        }
+        SimFs {
+            state: Arc::new(Mutex::new(State {
+                seen: disk.clone(),
+                disk,
+                last_id: state.last_id,
+                ..State::default()
+            })),
+        }
+    }
+
+    /// The bytes of a file, as programs see them.
+    pub(crate) fn contents(&self, path: &Path) -> Option<Vec<u8>> {
+        let state = self.lock_state();
+        match state.seen.names.get(path)? {
+            Node::File(id) => Some(state.seen.files.get(id).cloned().unwrap_or_default()),
+            Node::Dir => None,
+        }
+    }
+
+    /// Replaces a file's bytes, on the disk as well: damage.
+    pub(crate) fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.lock_state();
+        let Some(Node::File(id)) = state.seen.names.get(path).copied() else {
+            panic!("{} is no file", path.display());
+        };
+        let mut bytes = state.seen.files.get(&id).cloned().unwrap_or_default();
+        change(&mut bytes);
+        state.seen.files.insert(id, bytes.clone());
+        state.disk.files.insert(id, bytes);
+    }
+
+    fn lock_state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn not_found(path: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, path.display().to_string())
+}
+
+impl Fs for SimFs {
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let state = self.lock_state();
+        if state.seen.names.get(dir) != Some(&Node::Dir) {
+            return Err(not_found(dir));
+        }
+        Ok(state
+            .seen
+            .names
+            .iter()
+            .filter(|(name, _)| name.parent() == Some(dir))
+            .filter_map(|(name, node)| {
+                Some(DirEntry {
+                    name: name.file_name()?.to_str()?.to_owned(),
+                    is_dir: *node == Node::Dir,
+                })
+            })
+            .collect())
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.lock_state();
+        let mut missing: Vec<PathBuf> = dir
+            .ancestors()
+            .filter(|path| !path.as_os_str().is_empty())
+            .filter(|path| !state.seen.names.contains_key(*path))
+            .map(Path::to_owned)
+            .collect();
+        missing.reverse();
+        for path in missing {
+            state.change(Change::Name {
+                path,
+                node: Some(Node::Dir),
+            });
+        }
+        Ok(())
+    }
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn FsFile>> {
+        let mut state = self.lock_state();
+        let found = match state.seen.names.get(path) {
+            Some(Node::File(id)) => Some(*id),
+            Some(Node::Dir) => return Err(io::ErrorKind::IsADirectory.into()),
+            None => None,
+        };
+        let id = match (found, mode) {
+            (Some(id), OpenMode::Replace) => {
+                state.change(Change::SetLen { id, bytes: 0 });
+                id
+            }
+            (Some(id), _) => id,
+            (None, OpenMode::Read | OpenMode::Update) => return Err(not_found(path)),
+            (None, OpenMode::Create | OpenMode::Replace) => {
+                let parent = path.parent().and_then(|dir| state.seen.names.get(dir));
+                if parent != Some(&Node::Dir) {
+                    return Err(not_found(path));
+                }
+                state.last_id += 1;
+                let id = state.last_id;
+                state.seen.files.insert(id, Vec::new());
+                state.disk.files.insert(id, Vec::new());
+                state.change(Change::Name {
+                    path: path.to_owned(),
+                    node: Some(Node::File(id)),
+                });
+                id
+            }
+        };
+        Ok(Arc::new(SimFile {
+            id,
+            path: path.to_owned(),
+            fs: self.clone(),
+        }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.lock_state();
+        if !state.seen.names.contains_key(from) {
+            return Err(not_found(from));
+        }
+        state.change(Change::Rename {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        });
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.lock_state();
+        if !state.seen.names.contains_key(path) {
+            return Err(not_found(path));
+        }
+        state.change(Change::Name {
+            path: path.to_owned(),
+            node: None,
+        });
+        Ok(())
+    }
+
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.remove_file(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.lock_state().sync(|change| change.is_in(dir))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<LockGuard>> {
+        if !self.lock_state().locked.insert(path.to_owned()) {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(SimLock {
+            fs: self.clone(),
+            path: path.to_owned(),
+        })))
+    }
+}
+
+struct SimLock {
+    fs: SimFs,
+    path: PathBuf,
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        self.fs.lock_state().locked.remove(&self.path);
+    }
+}
+
+#[derive(Debug)]
+struct SimFile {
+    id: u64,
+    path: PathBuf,
+    fs: SimFs,
+}
+
+impl SimFile {
+    fn read(&self, position: u64, bytes_max: usize) -> Vec<u8> {
+        let state = self.fs.lock_state();
+        let file = &state.seen.files[&self.id];
+        let start = (position as usize).min(file.len());
+        let end = start.saturating_add(bytes_max).min(file.len());
+        file[start..end].to_vec()
+    }
+}
+
+impl FsFile for SimFile {
+    fn len_bytes(&self) -> io::Result<u64> {
+        Ok(self.fs.lock_state().seen.files[&self.id].len() as u64)
+    }
+
+    fn modified_ms(&self) -> io::Result<i64> {
+        Ok(0)
+    }
+
+    fn write_at(&self, pieces: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
+        let mut bytes: Vec<u8> = pieces
+            .iter()
+            .flat_map(|piece| piece.iter().copied())
+            .collect();
+        let mut state = self.fs.lock_state();
+        let fails = state.writes_left == Some(0);
+        if let Some(left) = &mut state.writes_left {
+            *left = left.saturating_sub(1);
+        }
+        if fails {
+            bytes.truncate(bytes.len() / 2);
+        } else if bytes.len() > 4096 {
+            // Short writes are nothing to be surprised of.
+            bytes.truncate(bytes.len() * 3 / 4);
+        }
+        let written_bytes = bytes.len();
+        state.change(Change::Write {
+            id: self.id,
+            position,
+            bytes,
+        });
+        if fails {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!("{}: injected write failure", self.path.display()),
+            ));
+        }
+        Ok(written_bytes)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let bytes = self.read(position, buffer.len());
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        let mut state = self.fs.lock_state();
+        if state.writes_left == Some(0) {
+            return Err(io::Error::other("injected failure"));
+        }
+        let id = self.id;
+        state.change(Change::SetLen { id, bytes });
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let id = self.id;
+        self.fs
+            .lock_state()
+            .sync(|change| change.file() == Some(id))
+    }
+
+    fn slice(&self, position: u64, bytes: usize) -> io::Result<Slice> {
+        Ok(Slice::Bytes(Bytes::from(self.read(position, bytes))))
+    }
+}
