@@ -18,6 +18,8 @@ pub struct ClusterImage {
     pub node_id: i32,
     /// Offset of the last metadata record that this image holds; -1 when there is none.
     pub offset: i64,
+    /// The epoch that the metadata log is written with now. Grows with every opening of the log.
+    pub epoch: i32,
     /// Every registered broker, fenced ones included.
     pub brokers: BTreeMap<i32, Arc<BrokerRegistration>>,
     /// Every registered controller.
@@ -207,6 +209,7 @@ impl ClusterImage {
             cluster_id: Arc::from(cluster_id),
             node_id,
             offset: -1,
+            epoch: 0,
             brokers: BTreeMap::new(),
             controllers: BTreeMap::new(),
             features: FinalizedFeatures::default(),

@@ -77,9 +77,10 @@ impl LocalMetadataStore {
             epoch_last,
             is_inside_transaction,
         } = replay.finish();
+        image.epoch = epoch_last + 1;
         let mut log = MetadataLog {
             files,
-            epoch: epoch_last + 1,
+            epoch: image.epoch,
             failure: None,
         };
         log.begin_epoch(&mut image, is_inside_transaction, now_ms())?;
