@@ -18,8 +18,8 @@ use crate::clock::Clock;
 use crate::cluster::changes;
 use crate::cluster::local::{Durability, LocalMetadataStore};
 use crate::cluster::record::{RegisterBrokerRecord, RegisterControllerRecord};
-use crate::cluster::{Endpoint, MetadataStore};
-use crate::config::{Configs, FsyncPolicy, Listener as ListenerConfig, StorageRoot};
+use crate::cluster::{ConfigResource, Endpoint, MetadataStore};
+use crate::config::{Configs, FsyncPolicy, Listener as ListenerConfig, Overrides, StorageRoot};
 use crate::coordinator::GroupCoordinator;
 use crate::features;
 use crate::fetch::session::FetchSessions;
@@ -196,7 +196,11 @@ impl Opening {
     /// Brings the metadata up to date with this start of the broker.
     fn register(&self, store: &dyn MetadataStore, storage: &Storage, was_clean: bool) -> Result<(), crate::cluster::ProposeError> {
         let config = self.configs.broker();
-        changes::bootstrap(store, &features::bootstrap_levels(), &[])?;
+        // With eligible leader replicas, Kafka's controller pins the replicas that must be in sync for the whole cluster.
+        let in_sync_min = self.configs.topic(&Overrides::new()).min_insync_replicas.to_string();
+        let configs = [(ConfigResource::default_broker(), "min.insync.replicas".to_owned(), in_sync_min)];
+        changes::bootstrap(store, &features::bootstrap_levels(), &configs)?;
+        changes::elect_leaders(store, config.node_id)?;
         if !was_clean && store.image().topic_count() > 0 {
             info!("the last stop was not clean: logs are checked, and leader epochs start anew");
             changes::bump_leader_epochs(store, config.node_id)?;
