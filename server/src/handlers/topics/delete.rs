@@ -3,7 +3,7 @@
 //! Behaviour: a name or id that occurs twice, a name whose id is named too, and an entry with both or neither are
 //! INVALID_REQUEST, each with an answer of its own; so an answer may have other entries than the request. Where
 //! `delete.topic.enable` is off everything is TOPIC_DELETION_DISABLED, below version 3 INVALID_REQUEST. The logs are
-//! gone when the answer leaves.
+//! gone when the answer leaves, and groups have forgotten what they had committed for the topics.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use klamm_group_coordinator::{Command, DeletedTopic, TopicId};
+use tracing::warn;
 use uuid::Uuid;
 
 use super::super::refusal::{Refusal, fields};
@@ -18,7 +20,7 @@ use super::{has_no_time, not_written, once_and_repeated};
 use crate::api::{Ctx, Reply};
 use crate::broker::Broker;
 use crate::cluster::changes::delete_topic;
-use crate::cluster::{Proposal, TopicImage};
+use crate::cluster::{ClusterImage, TopicImage};
 use crate::errors::ErrorCode;
 
 const FIRST_DISABLED_VERSION: i16 = 3;
@@ -42,12 +44,20 @@ pub fn handle(ctx: &Ctx<'_>, request: DeleteTopicsRequest) -> Reply<DeleteTopics
         return Reply::Now(refused_request(&request, ErrorCode::RequestTimedOut));
     }
     let broker = Arc::clone(ctx.broker);
-    Reply::blocking(move || match delete(&broker, &asked) {
-        Ok(mut results) => {
-            results.extend(asked.refused);
-            DeleteTopicsResponse::default().with_responses(results)
+    Reply::later(async move {
+        let (deleting, refused) = (Arc::clone(&broker), asked.refused.clone());
+        let deleted = tokio::task::spawn_blocking(move || delete(&deleting, &asked)).await;
+        match deleted.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) {
+            Ok(Deleted {
+                topics,
+                mut results,
+            }) => {
+                forget_offsets(&broker, topics).await;
+                results.extend(refused);
+                DeleteTopicsResponse::default().with_responses(results)
+            }
+            Err(refusal) => refused_request(&request, refusal.code),
         }
-        Err(refusal) => refused_request(&request, refusal.code),
     })
 }
 
@@ -106,8 +116,7 @@ impl Asked {
     }
 
     /// The topics that are asked for, and the answers to what is not there or asked for in two ways.
-    fn find(&self, proposal: &Proposal) -> (Vec<Arc<TopicImage>>, Vec<DeletableTopicResult>) {
-        let image = proposal.image();
+    fn find(&self, image: &ClusterImage) -> (Vec<Arc<TopicImage>>, Vec<DeletableTopicResult>) {
         let (mut found, mut results) = (Vec::new(), Vec::new());
         for id in &self.ids {
             match image.topic_by_id(*id) {
@@ -141,24 +150,55 @@ fn unknown(error: ErrorCode) -> Result<(), Refusal> {
     Err(Refusal::new(error, "there is no such topic"))
 }
 
+/// What a request has deleted, and its answers.
+struct Deleted {
+    topics: Vec<Arc<TopicImage>>,
+    results: Vec<DeletableTopicResult>,
+}
+
 /// Deletes the topics that were asked for, with their logs.
-fn delete(broker: &Broker, asked: &Asked) -> Result<Vec<DeletableTopicResult>, Refusal> {
+fn delete(broker: &Broker, asked: &Asked) -> Result<Deleted, Refusal> {
     let _changing = broker.lock_topics();
-    let ((deleted, mut results), _) = broker
+    let ((topics, mut results), _) = broker
         .propose(|proposal| {
-            let (found, results) = asked.find(proposal);
+            let (found, results) = asked.find(proposal.image());
             for topic in &found {
                 delete_topic(proposal, topic.id);
             }
             (found, results)
         })
         .map_err(|error| not_written(&error))?;
-    for topic in deleted {
-        broker.partitions.delete_topic(&topic);
+    for topic in &topics {
+        broker.partitions.delete_topic(topic);
         let name = TopicName(StrBytes::from_string(topic.name.to_string()));
         results.push(result(Some(name), topic.id, &Ok(())));
     }
-    Ok(results)
+    Ok(Deleted { topics, results })
+}
+
+/// Lets the groups forget what they have committed for topics that are gone.
+async fn forget_offsets(broker: &Arc<Broker>, topics: Vec<Arc<TopicImage>>) {
+    if topics.is_empty() {
+        return;
+    }
+    let topics = topics
+        .iter()
+        .map(|topic| DeletedTopic {
+            name: topic.name.to_string(),
+            topic_id: TopicId(topic.id.into_bytes()),
+        })
+        .collect();
+    // Offsets that stay behind name the id of their topic, and are not taken for those of one that is made later.
+    if let Err(error) = broker
+        .groups
+        .submit_to_all(broker, Command::TopicsDeleted { topics })
+        .await
+    {
+        warn!(
+            ?error,
+            "groups keep what they have committed for deleted topics"
+        );
+    }
 }
 
 fn result(
