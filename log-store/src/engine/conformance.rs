@@ -123,13 +123,11 @@ fn reads_across_segments(engine: &dyn Engine) {
 fn finds_times(engine: &dyn Engine) {
     // Timestamps go up and down; what is asked for is the first batch that reaches a time.
     let times = [50, 10, 70, 60, 90, 20, 90, 120, 30, 110];
-    let mut base = 0;
-    for (index, time) in times.into_iter().enumerate() {
-        if index == 5 {
+    for (base, time) in (0..).zip(times) {
+        if base == 5 {
             engine.roll(Offset(base), b"", NOW_MS).expect("rolls");
         }
         write(engine, &[stamped(&plain_batch(1, time, 200), base)]);
-        base += 1;
     }
     for wanted in 0..130 {
         let floor = engine.timestamp_floor(wanted).expect("finds");

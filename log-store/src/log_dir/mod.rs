@@ -19,6 +19,8 @@ mod crash_tests;
 mod error;
 mod meta;
 mod remover;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

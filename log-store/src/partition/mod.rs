@@ -22,6 +22,8 @@ mod producer_snapshot;
 mod producers;
 mod read;
 mod retention;
+#[cfg(test)]
+mod tests;
 mod txns;
 mod waiters;
 mod writer;

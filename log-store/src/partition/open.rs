@@ -1,6 +1,7 @@
 //! Bringing a log back: fencing, leader epochs, and the producers from the newest snapshot and
 //! what follows it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
@@ -149,16 +150,28 @@ impl Replay {
         })
     }
 
+    /// Takes the batches from the snapshot on. Where a segment begins, the producers are saved
+    /// again: a crash may have spoilt what was saved there, and when the segments in front of it
+    /// are trimmed nothing else tells of them.
     fn run(&mut self, engine: &dyn Engine, log_end: Offset) -> io::Result<()> {
         if self.from >= log_end {
             return Ok(());
         }
+        let mut bases: VecDeque<Offset> = engine
+            .segments()
+            .iter()
+            .map(|segment| segment.base)
+            .filter(|base| *base > self.from)
+            .collect();
         let mut failure = None;
         engine.scan(self.from, &mut |header| {
             if header.base_offset < self.from {
                 return ControlFlow::Continue(());
             }
-            match self.batch(engine, header) {
+            let taken = self
+                .save_up_to(engine, &mut bases, header.base_offset)
+                .and_then(|()| self.batch(engine, header));
+            match taken {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     failure = Some(error);
@@ -166,7 +179,23 @@ impl Replay {
                 }
             }
         })?;
-        failure.map_or(Ok(()), Err)
+        failure.map_or(Ok(()), Err)?;
+        self.save_up_to(engine, &mut bases, log_end)
+    }
+
+    fn save_up_to(
+        &self,
+        engine: &dyn Engine,
+        bases: &mut VecDeque<Offset>,
+        offset: Offset,
+    ) -> io::Result<()> {
+        while let Some(&base) = bases.front()
+            && base <= offset
+        {
+            bases.pop_front();
+            engine.save_producers(base, &producer_snapshot::encode(&self.producers))?;
+        }
+        Ok(())
     }
 
     fn batch(&mut self, engine: &dyn Engine, header: &BatchHeader) -> io::Result<()> {

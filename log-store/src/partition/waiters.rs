@@ -288,6 +288,13 @@ impl Waiters {
         }
     }
 
+    /// Everybody who is registered.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        let lists = self.lock();
+        lists.committed.len() + lists.stable.len() + lists.written.len() + lists.fetches.len()
+    }
+
     /// Nothing under this lock can leave the lists half changed.
     fn lock(&self) -> MutexGuard<'_, Lists> {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
