@@ -200,6 +200,13 @@ pub enum GroupType {
 }
 
 impl GroupType {
+    /// The type of this name, whatever its case; none for the types that this crate does not know.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Classic]
+            .into_iter()
+            .find(|group_type| group_type.name().eq_ignore_ascii_case(name))
+    }
+
     /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
