@@ -61,7 +61,7 @@ pub(super) fn check_broker(
 ) -> Result<(), Refusal> {
     let refuse = |text: String| Err(Refusal::InvalidRequest(text));
     for name in proposed.keys() {
-        match broker_row(name).map(|row| row.update) {
+        match table::find(Scope::Broker, name).map(|row| row.update) {
             Some(Update::ReadOnly) => return refuse(format!("{name} only changes with a restart")),
             Some(Update::PerListener) => {
                 return refuse(format!(
@@ -72,7 +72,7 @@ pub(super) fn check_broker(
         }
     }
     for (name, text) in proposed {
-        if let Some(row) = dynamic_row(name)
+        if let Some(row) = base_row(name)
             && let Err(refused) = parse_dynamic(row, text)
         {
             return refuse(format!("{name}={text}: must be {refused}"));
@@ -159,9 +159,9 @@ fn check_local_retention(values: &BrokerValues) -> Result<(), String> {
     Ok(())
 }
 
-/// The row of a dynamic broker config, a listener's prefix taken off.
-fn dynamic_row(name: &str) -> Option<&'static Definition> {
-    broker_row(listener_prefixed(name).unwrap_or(name)).filter(|row| row.update != Update::ReadOnly)
+/// The row of a broker config, a listener's prefix taken off.
+fn base_row(name: &str) -> Option<&'static Definition> {
+    broker_row(listener_prefixed(name).unwrap_or(name))
 }
 
 /// Reads a dynamic value. Kafka loads the classes that it names; Klamm has those that are the defaults, and no others.
@@ -196,11 +196,11 @@ fn is_per_broker(name: &str) -> bool {
 /// under other rules is left out, so that it cannot keep a broker from starting or another change from being made.
 pub(super) fn admissible(overrides: &Overrides, is_cluster_wide: bool) -> Overrides {
     let counts = |name: &str, text: &str| {
-        let is_dynamic = match broker_row(name).map(|row| row.update) {
+        let is_dynamic = match table::find(Scope::Broker, name).map(|row| row.update) {
             Some(Update::ReadOnly | Update::PerListener) => false,
             Some(Update::PerBroker | Update::ClusterWide) | None => true,
         };
-        let fits = dynamic_row(name).is_none_or(|row| value::parse(row, text).is_ok());
+        let fits = base_row(name).is_none_or(|row| value::parse(row, text).is_ok());
         is_dynamic && fits && !(is_cluster_wide && is_per_broker(name))
     };
     let counting = overrides.iter().filter(|(name, text)| counts(name, text));

@@ -158,7 +158,10 @@ impl<'a> Layers<'a> {
                 .settings
                 .get(name)
                 .map(|setting| setting.value.as_str()),
-            Source::Default => broker_row(name).and_then(|row| row.default.text()),
+            Source::Default => {
+                let row = broker_row(name).filter(|row| row.exposure != Exposure::DynamicOnly);
+                row.and_then(|row| row.default.text())
+            }
             Source::Topic | Source::ClientMetrics | Source::Group => None,
         }
     }

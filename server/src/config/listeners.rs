@@ -84,6 +84,9 @@ pub fn plan(values: &BrokerValues, unmapped_are_plain: bool) -> Result<ListenerP
             ));
         }
         if controller_names.contains(&name) {
+            if !protocols.contains_key(&name) {
+                return Err(no_protocol(&name));
+            }
             controllers.push(name);
             continue;
         }
@@ -167,13 +170,14 @@ fn check_protocol(
             Err(BadListener::new(LISTENERS, reason))
         }
         None if unmapped_is_plain => Ok(()),
-        None => {
-            let reason = format!(
-                "the listener {name} has no protocol; add {name}:PLAINTEXT to {PROTOCOL_MAP}"
-            );
-            Err(BadListener::new(LISTENERS, reason))
-        }
+        None => Err(no_protocol(name)),
     }
+}
+
+fn no_protocol(name: &str) -> BadListener {
+    let reason =
+        format!("the listener {name} has no protocol; add {name}:PLAINTEXT to {PROTOCOL_MAP}");
+    BadListener::new(LISTENERS, reason)
 }
 
 fn advertise(
