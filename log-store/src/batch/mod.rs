@@ -21,6 +21,8 @@ mod rules;
 mod skim;
 mod snappy;
 mod stamp;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod varint;
 mod zstd_frames;
