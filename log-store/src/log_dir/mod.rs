@@ -344,10 +344,10 @@ impl LogDir {
             return Ok(Unsynced::default());
         }
         self.fs.create_dir(dir)?;
-        let file = fs::write_whole(&*self.fs, &path, metadata.as_bytes())?;
+        fs::write_whole(&*self.fs, &path, metadata.as_bytes())?;
         Ok(Unsynced {
-            files: vec![file],
-            dirs: vec![dir.to_owned(), self.path.clone()],
+            files: BTreeSet::from([path]),
+            dirs: BTreeSet::from([dir.to_owned(), self.path.clone()]),
         })
     }
 

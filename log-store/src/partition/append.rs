@@ -153,7 +153,7 @@ impl Partition {
         match state.producers.apply(header, marker, base_offset) {
             TxnChange::None => None,
             TxnChange::Began => {
-                self.ends.txn_began(header.producer_id, base_offset);
+                self.ends.txn_began(base_offset);
                 None
             }
             TxnChange::Ended { first } => {

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::txns::OpenTxns;
-use crate::{Offset, ProducerId};
+use crate::Offset;
 
 /// All ends of a log at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,26 +264,23 @@ impl EndsCell {
         self.publish(&mut commit)
     }
 
-    /// A transaction of `producer_id` begins at `first`, which has just been assigned.
-    pub(super) fn txn_began(&self, producer_id: ProducerId, first: Offset) {
+    /// A transaction begins at `first`, which has just been assigned.
+    pub(super) fn txn_began(&self, first: Offset) {
         let mut commit = self.lock();
         // The bytes below an offset that is not written yet are only known when everything that
         // was assigned is written. Too small a number wakes a reader early, which is harmless.
         let bytes = commit.written.bytes;
-        commit.txns.begin(
-            producer_id,
-            Mark {
-                offset: first,
-                bytes,
-            },
-        );
+        commit.txns.begin(Mark {
+            offset: first,
+            bytes,
+        });
     }
 
     /// Transactions that were open when the log was closed. Called before anybody reads.
-    pub(super) fn txns_reopened(&self, open: impl Iterator<Item = (ProducerId, Offset)>) {
+    pub(super) fn txns_reopened(&self, open: impl Iterator<Item = Offset>) {
         let mut commit = self.lock();
-        for (producer_id, offset) in open {
-            commit.txns.begin_at(producer_id, offset);
+        for first in open {
+            commit.txns.begin_at(first);
         }
         self.publish(&mut commit);
     }

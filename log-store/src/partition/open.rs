@@ -71,7 +71,7 @@ impl Partition {
             replay
                 .producers
                 .iter()
-                .filter_map(|(id, producer)| Some((id, producer.txn_first_offset?))),
+                .filter_map(|(_, producer)| producer.txn_first_offset),
         );
         let state = State {
             options: Arc::new(options.log),
@@ -130,9 +130,9 @@ impl Replay {
             }
         };
         let mut open = OpenTxns::default();
-        for (producer_id, producer) in producers.iter() {
+        for (_, producer) in producers.iter() {
             if let Some(first) = producer.txn_first_offset {
-                open.begin_at(producer_id, first);
+                open.begin_at(first);
             }
         }
         let mut aborted = engine.aborted()?;
@@ -215,7 +215,7 @@ impl Replay {
         };
         match self.producers.apply(header, marker.as_ref(), base_offset) {
             TxnChange::None => {}
-            TxnChange::Began => self.open.begin_at(header.producer_id, base_offset),
+            TxnChange::Began => self.open.begin_at(base_offset),
             TxnChange::Ended { first } => {
                 self.open.end(first, base_offset);
                 let is_abort = marker.is_some_and(|marker| marker.outcome == EndMarker::Abort);

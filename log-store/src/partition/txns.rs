@@ -24,15 +24,9 @@ pub struct AbortedTxn {
 #[derive(Debug, Default)]
 pub(super) struct OpenTxns {
     /// By first offset.
-    open: BTreeMap<Offset, OpenTxn>,
+    open: BTreeMap<Offset, Mark>,
     /// By first offset.
     decided: BTreeMap<Offset, DecidedTxn>,
-}
-
-#[derive(Debug)]
-struct OpenTxn {
-    producer_id: ProducerId,
-    first: Mark,
 }
 
 #[derive(Debug)]
@@ -42,32 +36,22 @@ struct DecidedTxn {
 }
 
 impl OpenTxns {
-    pub(super) fn begin(&mut self, producer_id: ProducerId, first: Mark) {
-        let before = self
-            .open
-            .insert(first.offset, OpenTxn { producer_id, first });
-        assert!(
-            before.is_none_or(|open| open.producer_id == producer_id),
-            "two producers began a transaction at one offset"
-        );
+    pub(super) fn begin(&mut self, first: Mark) {
+        self.open.insert(first.offset, first);
     }
 
     /// As [`OpenTxns::begin`], where nobody counts bytes.
-    pub(super) fn begin_at(&mut self, producer_id: ProducerId, offset: Offset) {
-        self.begin(producer_id, Mark { offset, bytes: 0 });
+    pub(super) fn begin_at(&mut self, offset: Offset) {
+        self.begin(Mark { offset, bytes: 0 });
     }
 
-    /// The transaction that began at `first` got its marker.
+    /// The transaction that began at `first` got its marker. One that is not open is left alone:
+    /// a log that is damaged may say so.
     pub(super) fn end(&mut self, first: Offset, marker: Offset) {
-        let open = self.open.remove(&first);
-        let open = open.expect("only a transaction that began can end: the producer state says so");
-        self.decided.insert(
-            first,
-            DecidedTxn {
-                first: open.first,
-                marker,
-            },
-        );
+        if let Some(first) = self.open.remove(&first) {
+            self.decided
+                .insert(first.offset, DecidedTxn { first, marker });
+        }
     }
 
     /// Markers below `high_watermark` are committed: their transactions hold nobody back.
@@ -77,7 +61,7 @@ impl OpenTxns {
 
     /// Where the earliest transaction begins that a reader of committed ones must not pass.
     pub(super) fn first_unstable(&self) -> Option<Mark> {
-        let open = self.open.values().next().map(|txn| txn.first);
+        let open = self.open.values().next().copied();
         let decided = self.decided.values().next().map(|txn| txn.first);
         open.into_iter()
             .chain(decided)

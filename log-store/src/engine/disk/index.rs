@@ -111,6 +111,15 @@ impl Index {
         self.offsets.get(next).map(|entry| entry.position)
     }
 
+    /// Takes back what [`Index::describe`] has said and the files do not tell.
+    pub(super) fn recall(&mut self, stat: &SegmentStat) {
+        self.bytes_since_entry = stat.bytes_since_entry;
+        self.largest = TimeEntry {
+            timestamp_ms: stat.max_timestamp_ms,
+            offset: stat.max_timestamp_offset,
+        };
+    }
+
     /// What the index says about its segment.
     pub(super) fn describe(&self, stat: &mut SegmentStat) {
         stat.max_timestamp_ms = self.largest.timestamp_ms;

@@ -266,8 +266,8 @@ fn recover(
         segment.remove_index(fs)?;
     } else {
         index.seal();
-        for file in segment.save_index(fs, &index)? {
-            file.sync()?;
+        for path in segment.save_index(fs, &index)? {
+            fs.open(&path, OpenMode::Update)?.sync()?;
         }
     }
     // The replay of the batches makes it anew.

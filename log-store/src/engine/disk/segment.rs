@@ -16,6 +16,7 @@ use crate::slice::Slice;
 /// A segment of a log directory. Only the active one is written.
 #[derive(Debug)]
 pub(super) struct Segment {
+    base: Offset,
     dir: PathBuf,
     /// What is known without opening. `bytes` and `end` change together, after the bytes are
     /// there.
@@ -50,6 +51,7 @@ impl Opened {
 impl Segment {
     pub(super) fn new(dir: &Path, stat: SegmentStat) -> Segment {
         Segment {
+            base: stat.base,
             dir: dir.to_owned(),
             stat: Mutex::new(stat),
             opened: Mutex::new(None),
@@ -66,7 +68,7 @@ impl Segment {
     }
 
     pub(super) fn base(&self) -> Offset {
-        self.lock_stat().base
+        self.base
     }
 
     /// The next segment begins at `end`; batches that would lie between were never written, or
@@ -96,7 +98,7 @@ impl Segment {
         };
         let file = fs.open(&self.log_path(), mode)?;
         let mut index = load_index(fs, &self.dir, &stat, &file, pace)?;
-        index.bytes_since_entry = stat.bytes_since_entry;
+        index.recall(&stat);
         let new = Arc::new(Opened::new(file, index));
         *opened = Some(Arc::clone(&new));
         Ok(new)
@@ -143,18 +145,13 @@ impl Segment {
 
     /// Writes the index files, trimmed. They are not synced: they are made anew when they are lost
     /// before the segment is.
-    pub(super) fn save_index(
-        &self,
-        fs: &dyn Fs,
-        index: &Index,
-    ) -> io::Result<[Arc<dyn FsFile>; 2]> {
+    pub(super) fn save_index(&self, fs: &dyn Fs, index: &Index) -> io::Result<[PathBuf; 2]> {
         let base = self.base();
         let offsets = names::offset_index_path(&self.dir, base);
         let times = names::time_index_path(&self.dir, base);
-        Ok([
-            fs::write_whole(fs, &offsets, &index.offset_bytes())?,
-            fs::write_whole(fs, &times, &index.time_bytes())?,
-        ])
+        fs::write_whole(fs, &offsets, &index.offset_bytes())?;
+        fs::write_whole(fs, &times, &index.time_bytes())?;
+        Ok([offsets, times])
     }
 
     pub(super) fn remove_index(&self, fs: &dyn Fs) -> io::Result<()> {

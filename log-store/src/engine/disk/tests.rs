@@ -127,7 +127,7 @@ fn a_torn_tail_is_cut_off_wherever_it_is_torn() {
     // The last segment is cut at every length; what is whole stays.
     let original = SimFs::new();
     let (_, headers) = written_log(&original);
-    for length in (0..10 * batch_bytes()).step_by(7) {
+    for length in (0..10 * batch_bytes()).step_by(37) {
         let fs = original.kill();
         fs.damage(&log_file(20), |bytes| bytes.truncate(length));
         let disk = OnDisk {

@@ -1,0 +1,142 @@
+//! Writing: batches behind batches, segments behind segments, and making all of it last.
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::fs::{self, OpenMode};
+use super::index::Index;
+use super::segment::Segment;
+use super::{DiskEngine, checkpoint, lock, names};
+use crate::Offset;
+use crate::batch::StampedBatch;
+use crate::engine::{Engine, IndexPace};
+
+impl DiskEngine {
+    pub(super) fn write_batches(
+        &self,
+        batches: &[StampedBatch],
+        pace: IndexPace,
+    ) -> io::Result<()> {
+        let (Some(first), Some(last)) = (batches.first(), batches.last()) else {
+            return Ok(());
+        };
+        assert!(first.header().base_offset >= self.end());
+        self.change();
+        let segment = self.active();
+        let opened = self.open_to_write(&segment)?;
+        let position = segment.stat().bytes;
+        let mut pieces = Vec::with_capacity(batches.len() * 2);
+        for batch in batches {
+            pieces.push(IoSlice::new(batch.prefix()));
+            pieces.push(IoSlice::new(batch.rest()));
+        }
+        if let Err(error) = fs::write_all_at(&*opened.file, &mut pieces, position) {
+            // Whatever was written of it goes again, if the disk lets it; opening looks anyway.
+            let _ = opened.file.set_len(position);
+            return Err(error);
+        }
+        let headers = batches.iter().map(StampedBatch::header);
+        segment.grew(&opened, headers, pace);
+        let end = last.header().end_offset();
+        self.end.store(end.0, Ordering::Release);
+        Ok(())
+    }
+
+    pub(super) fn begin_segment(
+        &self,
+        base: Offset,
+        producers: &[u8],
+        now_ms: i64,
+    ) -> io::Result<()> {
+        assert!(base >= self.end());
+        self.change();
+        let sealed = self.active();
+        if sealed.base() == base {
+            return Ok(());
+        }
+        self.write_snapshot(base, producers)?;
+        let new = Arc::new(Segment::empty(&self.dir, base, now_ms));
+        new.open(&*self.fs, self.pace)?;
+        self.save_active_index(&sealed)?;
+        sealed.set_end(base);
+        // Only now: a sync finds the sealed segment as the active one, or among the files above.
+        self.write_segments().push(new);
+        self.end.store(base.0, Ordering::Release);
+        if sealed.opened().is_some() {
+            self.keep_open(sealed);
+        }
+        Ok(())
+    }
+
+    pub(super) fn sync_written(&self) -> io::Result<Offset> {
+        let _one_at_a_time = lock(&self.syncing);
+        let end = self.end();
+        let (unsaved, active) = {
+            let mut unsaved = lock(&self.unsaved);
+            (std::mem::take(&mut *unsaved), self.active())
+        };
+        for path in &unsaved.names.files {
+            self.sync_file(path)?;
+        }
+        if self.durable_end() < end
+            && let Some(opened) = active.opened()
+        {
+            opened.file.sync()?;
+        }
+        for dir in &unsaved.names.dirs {
+            self.fs.sync_dir(dir)?;
+        }
+        if let Some(epochs) = unsaved.epochs {
+            let path = self.dir.join(names::EPOCHS_FILE);
+            checkpoint::write_epochs(&*self.fs, &path, &epochs)?;
+        }
+        self.durable_end.fetch_max(end.0, Ordering::AcqRel);
+        Ok(end)
+    }
+
+    /// What a clean shutdown leaves beside the batches, when anything has changed.
+    pub(super) fn write_closing_state(&self, producers: &[u8]) -> io::Result<()> {
+        if !self.is_changed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.save_active_index(&self.active())?;
+        self.save_producers(self.end(), producers)
+    }
+
+    /// The next sync covers these files, and the names in the log's directory.
+    pub(super) fn sync_later(&self, files: impl IntoIterator<Item = PathBuf>) {
+        let mut unsaved = lock(&self.unsaved);
+        unsaved.names.files.extend(files);
+        unsaved.names.dirs.insert(self.dir.clone());
+    }
+
+    /// A file that has been trimmed meanwhile needs no sync.
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        match self.fs.open(path, OpenMode::Update) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            opened => opened?.sync(),
+        }
+    }
+
+    pub(super) fn change(&self) {
+        self.is_changed.store(true, Ordering::Release);
+    }
+
+    /// Closes the index of what is the active segment and writes it.
+    fn save_active_index(&self, segment: &Segment) -> io::Result<()> {
+        let Some(opened) = segment.opened() else {
+            return Ok(());
+        };
+        if segment.stat().bytes == 0 {
+            return Ok(());
+        }
+        let mut index: Index = opened.index().clone();
+        index.seal();
+        let files = segment.save_index(&*self.fs, &index)?;
+        self.sync_later(files);
+        self.sync_later([segment.log_path()]);
+        Ok(())
+    }
+}
