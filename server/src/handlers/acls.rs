@@ -87,3 +87,89 @@ pub fn delete(_ctx: &Ctx<'_>, request: DeleteAclsRequest) -> Reply<DeleteAclsRes
 fn security_disabled() -> Refusal {
     Refusal::new(ErrorCode::SecurityDisabled, "this broker has no authorizer")
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::create_acls_request::AclCreation;
+    use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
+
+    use super::super::testing::TestBroker;
+    use super::*;
+
+    /// The codes of "any" or of the first real kind; the last of each is one that no Kafka knows.
+    const KINDS: [i8; 3] = [1, 3, 99];
+
+    #[tokio::test]
+    async fn without_an_authorizer_every_acl_request_is_refused() {
+        let broker = TestBroker::start(&[]).await;
+        let disabled = ErrorCode::SecurityDisabled.code();
+        for version in 1..=3 {
+            for kind in KINDS {
+                let filter = DescribeAclsRequest::default()
+                    .with_resource_type_filter(kind)
+                    .with_pattern_type_filter(3)
+                    .with_operation(kind)
+                    .with_permission_type(kind);
+                let response = broker.call(describe, version, filter).await;
+                assert_eq!(
+                    (response.error_code, response.error_message.is_some()),
+                    (disabled, true)
+                );
+            }
+            let acl = AclCreation::default()
+                .with_resource_type(2)
+                .with_resource_pattern_type(3)
+                .with_operation(2)
+                .with_permission_type(3);
+            let request = CreateAclsRequest::default().with_creations(vec![acl; 2]);
+            let response = broker.call(create, version, request).await;
+            assert_eq!(
+                response
+                    .results
+                    .iter()
+                    .map(|result| result.error_code)
+                    .collect::<Vec<_>>(),
+                [disabled; 2]
+            );
+            let filter = DeleteAclsFilter::default()
+                .with_resource_type_filter(1)
+                .with_pattern_type_filter(3)
+                .with_operation(1)
+                .with_permission_type(1);
+            let request = DeleteAclsRequest::default().with_filters(vec![filter; 2]);
+            let response = broker.call(delete, version, request).await;
+            assert_eq!(
+                response
+                    .filter_results
+                    .iter()
+                    .map(|result| result.error_code)
+                    .collect::<Vec<_>>(),
+                [disabled; 2]
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn an_element_of_unknown_kind_ends_the_connection() {
+        let broker = TestBroker::start(&[]).await;
+        assert!(broker.closes(describe, 3, DescribeAclsRequest::default()));
+        let creations = vec![
+            AclCreation::default()
+                .with_resource_type(2)
+                .with_resource_pattern_type(3)
+                .with_operation(2),
+        ];
+        assert!(broker.closes(
+            create,
+            3,
+            CreateAclsRequest::default().with_creations(creations)
+        ));
+        let filters = vec![DeleteAclsFilter::default().with_resource_type_filter(2)];
+        assert!(broker.closes(
+            delete,
+            3,
+            DeleteAclsRequest::default().with_filters(filters)
+        ));
+        assert!(!broker.closes(create, 3, CreateAclsRequest::default()));
+    }
+}

@@ -76,3 +76,61 @@ fn entry(broker: &ReachableBroker) -> DescribeClusterBroker {
         .with_rack(broker.rack.clone())
         .with_is_fenced(broker.is_fenced)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::TestBroker;
+    use super::*;
+
+    #[tokio::test]
+    async fn the_broker_is_described_at_its_address() {
+        let broker = TestBroker::start(&["broker.rack=here"]).await;
+        for version in 0..=2 {
+            let request = DescribeClusterRequest::default()
+                .with_include_cluster_authorized_operations(version > 0)
+                .with_include_fenced_brokers(version > 1);
+            let response = broker.call(handle, version, request).await;
+            let [node] = &response.brokers[..] else {
+                panic!("one broker")
+            };
+            assert_eq!(
+                (node.broker_id.0, node.host.as_str(), node.port),
+                (1, "127.0.0.1", i32::from(broker.address().port()))
+            );
+            assert_eq!(
+                (node.rack.as_deref(), node.is_fenced),
+                (Some("here"), false)
+            );
+            assert_eq!(
+                response.cluster_id.as_str(),
+                &*broker.broker().image().cluster_id
+            );
+            assert_eq!((response.controller_id.0, response.error_code), (1, 0));
+            assert_eq!(
+                response.cluster_authorized_operations,
+                if version > 0 { 8096 } else { i32::MIN }
+            );
+        }
+    }
+
+    /// The answers of Apache Kafka 4.3.1 at a broker's listener.
+    #[tokio::test]
+    async fn only_brokers_are_described_here() {
+        let broker = TestBroker::start(&[]).await;
+        for (endpoint_type, error) in [(2, 114), (0, 115), (3, 115), (-1, 115)] {
+            for version in 1..=2 {
+                let request = DescribeClusterRequest::default().with_endpoint_type(endpoint_type);
+                let response = broker.call(handle, version, request).await;
+                assert_eq!(
+                    (response.error_code, response.error_message.is_some()),
+                    (error, true)
+                );
+                assert!(
+                    response.brokers.is_empty()
+                        && response.cluster_id.is_empty()
+                        && response.controller_id.0 == -1
+                );
+            }
+        }
+    }
+}

@@ -180,3 +180,6 @@ fn cursor(name: &str, index: i32) -> Cursor {
         .with_topic_name(TopicName(StrBytes::from_string(name.to_owned())))
         .with_partition_index(index)
 }
+
+#[cfg(test)]
+mod tests;

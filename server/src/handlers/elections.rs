@@ -145,3 +145,94 @@ fn result(index: i32, refusal: &Refusal) -> PartitionResult {
         .with_error_code(refusal.code.code())
         .with_error_message(refusal.message())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::TestBroker;
+    use super::super::topics::auto_create;
+    use super::*;
+
+    fn ask(topics: Option<&[(&'static str, &[i32])]>) -> ElectLeadersRequest {
+        let topic = |(name, indexes): &(&'static str, &[i32])| {
+            TopicPartitions::default()
+                .with_topic(StrBytes::from_static_str(name).into())
+                .with_partitions(indexes.to_vec())
+        };
+        ElectLeadersRequest::default()
+            .with_timeout_ms(5_000)
+            .with_topic_partitions(topics.map(|topics| topics.iter().map(topic).collect()))
+    }
+
+    /// Topics, partitions and error codes.
+    fn results(response: &ElectLeadersResponse) -> Vec<(&str, Vec<(i32, i16)>)> {
+        let topics = response.replica_election_results.iter();
+        topics
+            .map(|topic| {
+                let partitions = topic.partition_result.iter();
+                (
+                    topic.topic.as_str(),
+                    partitions
+                        .map(|result| (result.partition_id, result.error_code))
+                        .collect(),
+                )
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn partitions_are_led_as_an_election_would_have_it() {
+        let broker = TestBroker::start(&["num.partitions=2"]).await;
+        auto_create(broker.broker(), &["a".to_owned()]);
+        for version in 0..=2 {
+            let request = ask(Some(&[("a", &[0, 0, 9]), ("a", &[]), ("gone", &[0])]));
+            let response = broker.call(handle, version, request).await;
+            let expected = [
+                ("a", vec![(0, 84), (0, 84), (9, 3)]),
+                ("a", vec![]),
+                ("gone", vec![(0, 3)]),
+            ];
+            assert_eq!(
+                (response.error_code, results(&response)),
+                (0, expected.to_vec())
+            );
+            // All partitions: those that are well led are left out.
+            let response = broker.call(handle, version, ask(None)).await;
+            assert_eq!(results(&response), [("a", vec![])]);
+        }
+        let unclean = ask(Some(&[("a", &[1])])).with_election_type(1);
+        assert_eq!(
+            results(&broker.call(handle, 1, unclean).await),
+            [("a", vec![(1, 84)])]
+        );
+    }
+
+    #[tokio::test]
+    async fn requests_fail_as_a_whole_when_late_or_of_unknown_type() {
+        let broker = TestBroker::start(&[]).await;
+        let asked: &[(&str, &[i32])] = &[("a", &[0, 1])];
+        let late = ask(Some(asked)).with_timeout_ms(0);
+        let unknown = ask(Some(asked)).with_election_type(2);
+        for (request, error, has_text) in [(late, 7, false), (unknown, 42, true)] {
+            let response = broker.call(handle, 2, request).await;
+            assert_eq!(
+                (response.error_code, results(&response)),
+                (error, vec![("a", vec![(0, error), (1, error)])])
+            );
+            let result = &response.replica_election_results[0].partition_result[0];
+            assert_eq!(result.error_message.is_some(), has_text);
+        }
+        let response = broker
+            .call(handle, 0, ask(Some(asked)).with_timeout_ms(0))
+            .await;
+        assert_eq!(
+            (response.error_code, results(&response)),
+            (0, vec![("a", vec![(0, 7), (1, 7)])])
+        );
+        // Nothing asked for, nothing refused.
+        let nothing = ask(Some(&[])).with_timeout_ms(0).with_election_type(2);
+        assert_eq!(
+            broker.call(handle, 2, nothing).await,
+            ElectLeadersResponse::default()
+        );
+    }
+}

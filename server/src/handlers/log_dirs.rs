@@ -131,3 +131,72 @@ fn with_volume(result: DescribeLogDirsResult, path: &Path) -> DescribeLogDirsRes
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
+
+    use super::super::testing::TestBroker;
+    use super::super::topics::auto_create;
+    use super::*;
+
+    fn ask(topics: &[(&'static str, &[i32])]) -> DescribeLogDirsRequest {
+        let topic = |(name, indexes): &(&'static str, &[i32])| {
+            DescribableLogDirTopic::default()
+                .with_topic(StrBytes::from_static_str(name).into())
+                .with_partitions(indexes.to_vec())
+        };
+        DescribeLogDirsRequest::default().with_topics(Some(topics.iter().map(topic).collect()))
+    }
+
+    /// Topics and partition indexes of the only directory.
+    fn held(response: &DescribeLogDirsResponse) -> Vec<(&str, Vec<i32>)> {
+        let [directory] = &response.results[..] else {
+            panic!("one directory")
+        };
+        let topics = directory.topics.iter();
+        topics
+            .map(|topic| {
+                (
+                    topic.name.as_str(),
+                    topic
+                        .partitions
+                        .iter()
+                        .map(|partition| partition.partition_index)
+                        .collect(),
+                )
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn the_directory_has_what_is_asked_for_and_is_there() {
+        let broker = TestBroker::start(&["num.partitions=2"]).await;
+        auto_create(broker.broker(), &["a".to_owned(), "b".to_owned()]);
+        let path = broker.broker().partitions.directories()[0]
+            .display()
+            .to_string();
+        for version in 1..=5 {
+            let response = broker
+                .call(
+                    handle,
+                    version,
+                    ask(&[("b", &[1, 9, 1]), ("gone", &[0]), ("a", &[])]),
+                )
+                .await;
+            assert_eq!(held(&response), [("b", vec![1])]);
+            let directory = &response.results[0];
+            assert_eq!(
+                (directory.log_dir.as_str(), directory.error_code),
+                (path.as_str(), 0)
+            );
+            let tells_volume = version >= FIRST_VOLUME_VERSION;
+            assert_eq!(directory.total_bytes > 0, tells_volume);
+            assert!(directory.usable_bytes <= directory.total_bytes);
+            assert_eq!(held(&broker.call(handle, version, ask(&[])).await), []);
+            let all = DescribeLogDirsRequest::default().with_topics(None);
+            let response = broker.call(handle, version, all).await;
+            assert_eq!(held(&response), [("a", vec![0, 1]), ("b", vec![0, 1])]);
+        }
+    }
+}

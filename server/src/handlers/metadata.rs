@@ -281,3 +281,6 @@ impl Entries<'_> {
         replicas
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,4 +27,6 @@ pub mod quorum;
 mod reach;
 pub mod reassignments;
 mod refusal;
+#[cfg(test)]
+mod testing;
 pub mod topics;

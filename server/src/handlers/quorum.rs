@@ -92,3 +92,93 @@ fn nodes(image: &ClusterImage) -> Vec<Node> {
     });
     controllers.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::TestBroker;
+    use super::*;
+
+    fn ask(topics: &[(&'static str, &[i32])]) -> DescribeQuorumRequest {
+        let partition = |index: &i32| {
+            describe_quorum_request::PartitionData::default().with_partition_index(*index)
+        };
+        let topic = |(name, indexes): &(&'static str, &[i32])| {
+            describe_quorum_request::TopicData::default()
+                .with_topic_name(StrBytes::from_static_str(name).into())
+                .with_partitions(indexes.iter().map(partition).collect())
+        };
+        DescribeQuorumRequest::default().with_topics(topics.iter().map(topic).collect())
+    }
+
+    #[tokio::test]
+    async fn the_node_leads_its_own_metadata() {
+        let broker = TestBroker::start(&[]).await;
+        for version in 0..=2 {
+            let response = broker
+                .call(handle, version, ask(&[(CLUSTER_METADATA_TOPIC_NAME, &[0])]))
+                .await;
+            let [topic] = &response.topics[..] else {
+                panic!("one topic")
+            };
+            let [partition] = &topic.partitions[..] else {
+                panic!("one partition")
+            };
+            assert_eq!(
+                (
+                    partition.error_code,
+                    partition.leader_id.0,
+                    partition.leader_epoch
+                ),
+                (0, 1, 1)
+            );
+            assert_eq!(partition.high_watermark, broker.broker().image().offset + 1);
+            let [voter] = &partition.current_voters[..] else {
+                panic!("one voter")
+            };
+            assert_eq!(
+                (voter.replica_id.0, voter.log_end_offset),
+                (1, partition.high_watermark)
+            );
+            assert!(voter.last_caught_up_timestamp > 0 && partition.observers.is_empty());
+            assert_eq!(
+                response.nodes.len(),
+                usize::from(version >= FIRST_NODES_VERSION)
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_else_has_a_quorum() {
+        let broker = TestBroker::start(&[]).await;
+        let cases: [&[(&str, &[i32])]; 5] = [
+            &[],
+            &[("a", &[0, 1])],
+            &[(CLUSTER_METADATA_TOPIC_NAME, &[1])],
+            &[(CLUSTER_METADATA_TOPIC_NAME, &[0, 1])],
+            &[(CLUSTER_METADATA_TOPIC_NAME, &[0]), ("a", &[])],
+        ];
+        for topics in cases {
+            let response = broker.call(handle, 2, ask(topics)).await;
+            assert_eq!((response.error_code, response.nodes.len()), (0, 0));
+            let answered: Vec<_> = response
+                .topics
+                .iter()
+                .map(|topic| {
+                    (
+                        topic.topic_name.as_str(),
+                        topic
+                            .partitions
+                            .iter()
+                            .map(|partition| partition.error_code),
+                    )
+                })
+                .map(|(name, codes)| (name, codes.collect::<Vec<_>>()))
+                .collect();
+            let expected: Vec<_> = topics
+                .iter()
+                .map(|(name, indexes)| (*name, vec![3; indexes.len()]))
+                .collect();
+            assert_eq!(answered, expected);
+        }
+    }
+}

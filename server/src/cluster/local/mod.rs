@@ -52,8 +52,6 @@ pub struct LocalMetadataStore {
 
 struct MetadataLog {
     files: Files,
-    /// The epoch that this incarnation writes with.
-    epoch: i32,
     /// Set once the state of the file is no longer known.
     failure: Option<String>,
 }
@@ -80,7 +78,6 @@ impl LocalMetadataStore {
         image.epoch = epoch_last + 1;
         let mut log = MetadataLog {
             files,
-            epoch: image.epoch,
             failure: None,
         };
         log.begin_epoch(&mut image, is_inside_transaction, now_ms())?;
@@ -111,7 +108,7 @@ impl MetadataLog {
         };
         append(batch::leader_change(
             image.offset + 1,
-            self.epoch,
+            image.epoch,
             now_ms,
             image.node_id,
         ))?;
@@ -123,7 +120,7 @@ impl MetadataLog {
             let value = encode(&abort, image.features.metadata_version());
             append(batch::records(
                 image.offset + 1,
-                self.epoch,
+                image.epoch,
                 now_ms,
                 &[value],
             ))?;
@@ -184,7 +181,7 @@ impl MetadataStore for LocalMetadataStore {
                 bytes_max: METADATA_BATCH_BYTES_MAX,
             });
         }
-        let batch = batch::records(base.offset + 1, log.epoch, (self.now_ms)(), &values);
+        let batch = batch::records(base.offset + 1, base.epoch, (self.now_ms)(), &values);
         log.append(batch.bytes())?;
         let image = Arc::new(image);
         self.images.send_replace(Arc::clone(&image));
