@@ -343,3 +343,217 @@ fn mechanism_config(name: &str) -> Option<&'static str> {
         .into_iter()
         .find(|config| name.ends_with(config))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Source, SynonymEntry};
+    use crate::config::{Configs, Kind, Overrides, Sources, load};
+
+    fn configs(set: &[&str]) -> Configs {
+        let set = set
+            .iter()
+            .map(|&assignment| assignment.to_owned())
+            .collect();
+        Configs::new(
+            load(&Sources {
+                set,
+                ..Sources::default()
+            })
+            .expect("good settings")
+            .settings,
+        )
+    }
+
+    fn overrides(texts: &[(&str, &str)]) -> Overrides {
+        texts
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect()
+    }
+
+    fn entry(entries: &[Entry], name: &str) -> Entry {
+        entries
+            .iter()
+            .find(|entry| entry.name == name)
+            .cloned()
+            .unwrap_or_else(|| panic!("{name} is described"))
+    }
+
+    /// Name, value and source of everything behind a config.
+    fn behind(entry: &Entry) -> Vec<(&str, &str, Source)> {
+        let mut seen = Vec::new();
+        for SynonymEntry {
+            name,
+            value,
+            source,
+        } in &entry.synonyms
+        {
+            seen.push((name.as_str(), value.as_deref().unwrap_or_default(), *source));
+        }
+        seen
+    }
+
+    #[test]
+    fn the_layers_of_a_broker_config_are_listed_from_the_top() {
+        // Apache Kafka's answers to the same settings.
+        let configs = configs(&["log.retention.hours=24"]);
+        configs.apply(
+            &overrides(&[("log.retention.ms", "5")]),
+            &overrides(&[("log.retention.ms", "6")]),
+        );
+        let entries = configs.describe_broker();
+        let retention = entry(&entries, "log.retention.ms");
+        assert_eq!(
+            (retention.value.as_deref(), retention.source),
+            (Some("6"), Source::DynamicBroker)
+        );
+        let expected = [
+            ("log.retention.ms", "6", Source::DynamicBroker),
+            ("log.retention.ms", "5", Source::DynamicDefaultBroker),
+            ("log.retention.hours", "24", Source::StaticBroker),
+            ("log.retention.hours", "168", Source::Default),
+        ];
+        assert_eq!(behind(&retention), expected);
+        // Seen from the hours, what goes before them is left out.
+        let hours = entry(&entries, "log.retention.hours");
+        assert_eq!(behind(&hours), expected[2..]);
+        assert!(hours.is_read_only && !retention.is_read_only);
+        // A topic without a value of its own lists the broker's.
+        let topic = entry(&configs.describe_topic(&overrides(&[])), "retention.ms");
+        assert_eq!(
+            (topic.value.as_deref(), topic.source),
+            (Some("6"), Source::DynamicBroker)
+        );
+        assert_eq!(behind(&topic), expected);
+    }
+
+    #[test]
+    fn a_topics_own_value_goes_first_and_odd_defaults_have_nothing_behind_them() {
+        let configs = configs(&[]);
+        let entries = configs.describe_topic(&overrides(&[("cleanup.policy", "compact , delete")]));
+        let policy = entry(&entries, "cleanup.policy");
+        let expected = [
+            ("cleanup.policy", "compact,delete", Source::Topic),
+            ("log.cleanup.policy", "delete", Source::Default),
+        ];
+        assert_eq!(behind(&policy), expected);
+        // log.roll.ms has no default of its own, so that even the default of log.roll.hours is dropped.
+        let age = entry(&entries, "segment.ms");
+        assert_eq!(
+            (age.value.as_deref(), age.source, age.synonyms.len()),
+            (Some("604800000"), Source::Default, 0)
+        );
+        assert_eq!(entries.len(), 33);
+        let with_internal = configs.describe_topic(&overrides(&[("internal.segment.bytes", "9")]));
+        assert_eq!(
+            entry(&with_internal, "internal.segment.bytes").source,
+            Source::Topic
+        );
+    }
+
+    #[test]
+    fn secrets_and_what_nobody_knows_are_not_shown() {
+        let configs = configs(&[
+            "ssl.key.password=secret",
+            "my.own.key=value",
+            "klamm.fsync=never",
+        ]);
+        let prefixed = overrides(&[("listener.name.inside.ssl.keystore.password", "secret")]);
+        configs.apply(&overrides(&[]), &prefixed);
+        let entries = configs.describe_broker();
+        for (name, kind, is_read_only) in [
+            ("ssl.key.password", Some(Kind::Password), false),
+            ("my.own.key", None, true),
+            (
+                "listener.name.inside.ssl.keystore.password",
+                Some(Kind::Password),
+                true,
+            ),
+        ] {
+            let entry = entry(&entries, name);
+            assert_eq!(
+                (entry.value.as_deref(), entry.is_sensitive),
+                (None, true),
+                "{name}"
+            );
+            assert_eq!(
+                (entry.kind, entry.is_read_only),
+                (kind, is_read_only),
+                "{name}"
+            );
+            assert!(
+                entry.synonyms.iter().all(|synonym| synonym.value.is_none()),
+                "{name}"
+            );
+        }
+        assert!(
+            entries
+                .iter()
+                .all(|entry| !entry.name.starts_with("klamm."))
+        );
+        // Apache Kafka 4.3.1 describes 340 configs of a broker with nothing but known settings.
+        assert_eq!(entries.len(), 340 + 2);
+    }
+
+    #[test]
+    fn the_cluster_shows_what_was_set_for_all_brokers_and_nothing_else() {
+        let configs = configs(&["log.retention.ms=1"]);
+        configs.apply(
+            &overrides(&[("log.retention.ms", "2")]),
+            &overrides(&[("log.retention.ms", "3")]),
+        );
+        let entries = configs.describe_cluster();
+        assert_eq!(entries.len(), 1);
+        assert_eq!(entries[0].value.as_deref(), Some("2"));
+        assert_eq!(
+            behind(&entries[0]),
+            [("log.retention.ms", "2", Source::DynamicDefaultBroker)]
+        );
+    }
+
+    #[test]
+    fn groups_list_their_brokers_default_or_their_own() {
+        let entries =
+            configs(&[]).describe_group(&overrides(&[("consumer.session.timeout.ms", "46000")]));
+        let timeout = entry(&entries, "consumer.session.timeout.ms");
+        let expected = [
+            ("consumer.session.timeout.ms", "46000", Source::Group),
+            (
+                "group.consumer.session.timeout.ms",
+                "45000",
+                Source::Default,
+            ),
+        ];
+        assert_eq!(behind(&timeout), expected);
+        let reset = entry(&entries, "share.auto.offset.reset");
+        assert_eq!(
+            behind(&reset),
+            [("share.auto.offset.reset", "latest", Source::Default)]
+        );
+    }
+
+    #[test]
+    fn a_new_topic_is_answered_by_name_and_with_converted_hours() {
+        let configs = configs(&["log.retention.hours=2", "log.roll.hours=3"]);
+        configs.apply(&overrides(&[("log.roll.ms", "4")]), &overrides(&[]));
+        let entries = configs.describe_new_topic(&overrides(&[("flush.ms", " 9 ")]));
+        let seen = |name: &str| {
+            let entry = entry(&entries, name);
+            (entry.value.unwrap_or_default(), entry.source)
+        };
+        assert_eq!(
+            seen("retention.ms"),
+            ("7200000".to_owned(), Source::StaticBroker)
+        );
+        assert_eq!(
+            seen("segment.ms"),
+            ("4".to_owned(), Source::DynamicDefaultBroker)
+        );
+        assert_eq!(seen("flush.ms"), (" 9 ".to_owned(), Source::Topic));
+        assert_eq!(
+            seen("cleanup.policy"),
+            ("delete".to_owned(), Source::Default)
+        );
+        assert!(entries.is_sorted_by(|a, b| a.name < b.name));
+    }
+}
