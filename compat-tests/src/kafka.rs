@@ -77,6 +77,8 @@ pub struct KafkaOptions {
     /// Lines of `server.properties` that replace or extend the defaults.
     pub properties: Vec<(String, String)>,
     pub heap_megabytes: u32,
+    /// Where clients connect; port 0 picks a free one.
+    pub listen: SocketAddr,
 }
 
 impl Default for KafkaOptions {
@@ -84,6 +86,7 @@ impl Default for KafkaOptions {
         Self {
             properties: Vec::new(),
             heap_megabytes: 512,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         }
     }
 }
@@ -106,7 +109,7 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// Formats a fresh data directory, starts a broker on a free port of 127.0.0.1 and waits until it answers.
+    /// Formats a fresh data directory, starts a broker and waits until it answers.
     pub fn start(options: &KafkaOptions) -> Result<Self, ServerError> {
         let jars = KafkaJars::locate()?;
         let mut attempt = 1;
@@ -153,11 +156,15 @@ impl Kafka {
 
     fn start_once(jars: &KafkaJars, options: &KafkaOptions) -> Result<Self, ServerError> {
         let home = tempfile::Builder::new().prefix("klamm-kafka-").tempdir()?;
-        let [broker_port, controller_port] = free_ports()?;
+        let [free_port, controller_port] = free_ports()?;
+        let mut address = options.listen;
+        if address.port() == 0 {
+            address.set_port(free_port);
+        }
         let properties = home.path().join("server.properties");
         fs::write(
             &properties,
-            server_properties(home.path(), broker_port, controller_port, options),
+            server_properties(home.path(), address, controller_port, options),
         )?;
         fs::write(home.path().join("log4j2.properties"), LOG4J_PROPERTIES)?;
 
@@ -174,7 +181,6 @@ impl Kafka {
             });
         }
 
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, broker_port));
         let process = launch(jars, options, home.path(), address)?;
         Ok(Self {
             process,
@@ -309,17 +315,19 @@ appender.console.layout.pattern=%d %p %m (%c)%n
 
 fn server_properties(
     home: &Path,
-    broker_port: u16,
+    address: SocketAddr,
     controller_port: u16,
     options: &KafkaOptions,
 ) -> String {
-    let broker = format!("PLAINTEXT://127.0.0.1:{broker_port}");
+    let broker = format!("PLAINTEXT://{address}");
+    let overridden = |key: &str| options.properties.iter().rfind(|(name, _)| name == key);
+    let node_id = overridden("node.id").map_or("1", |(_, value)| value.as_str());
     let defaults = [
         ("process.roles", "broker,controller".to_owned()),
-        ("node.id", "1".to_owned()),
+        ("node.id", node_id.to_owned()),
         (
             "controller.quorum.voters",
-            format!("1@127.0.0.1:{controller_port}"),
+            format!("{node_id}@127.0.0.1:{controller_port}"),
         ),
         ("controller.listener.names", "CONTROLLER".to_owned()),
         (
@@ -341,10 +349,9 @@ fn server_properties(
         ),
         ("share.coordinator.state.topic.min.isr", "1".to_owned()),
     ];
-    let is_overridden = |key: &str| options.properties.iter().any(|(name, _)| name == key);
     let mut text = String::new();
     for (key, value) in defaults {
-        if !is_overridden(key) {
+        if overridden(key).is_none() {
             text.push_str(&format!("{key}={value}\n"));
         }
     }
@@ -370,12 +377,14 @@ mod tests {
         let options = KafkaOptions::default()
             .set("node.id", "7")
             .set("num.partitions", "3");
-        let text = server_properties(Path::new("/somewhere"), 1, 2, &options);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let text = server_properties(Path::new("/somewhere"), address, 2, &options);
         let node_ids: Vec<_> = text
             .lines()
             .filter(|line| line.starts_with("node.id="))
             .collect();
         assert_eq!(node_ids, ["node.id=7"]);
+        assert!(text.contains("controller.quorum.voters=7@127.0.0.1:2\n"));
         assert!(text.contains("num.partitions=3\n"));
         assert!(text.contains("log.dirs=/somewhere/data\n"));
     }

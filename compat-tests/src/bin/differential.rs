@@ -42,6 +42,9 @@ struct Arguments {
     /// Compare the texts of error messages, too, not only whether there is one.
     #[arg(long)]
     texts: bool,
+    /// Also print which error codes each API of the left server has answered, and how often.
+    #[arg(long)]
+    error_codes: bool,
     /// Run one sequence and print every request and both answers: `SEED:SEQUENCE`, as in the report.
     #[arg(long)]
     replay: Option<String>,
@@ -96,6 +99,9 @@ fn compare(arguments: &Arguments) -> Result<bool, Failure> {
         began.elapsed().as_secs_f64()
     );
     text.push_str(&report.render(&schemas, &expectations));
+    if arguments.error_codes {
+        text.push_str(&format!("\n{}", report.render_error_codes(&schemas)));
+    }
     let ranges_differ = range_differences(&left, &right);
     for (api_key, left, right) in &ranges_differ {
         let shown = |range: &Option<Versions>| {

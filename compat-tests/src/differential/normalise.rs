@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::batch_view::{SentPayloads, record_set_tree, remember_payloads};
 use super::exchange::Answer;
+use super::generate::UNKNOWN_ID;
 use super::rules::{actions, apply};
 use super::server::Identity;
 use crate::schema::Value;
@@ -43,7 +44,11 @@ impl<'a> Normaliser<'a> {
             identity,
             prefix,
             compare_texts,
-            seen: HashMap::new(),
+            // An id that sequences send themselves.
+            seen: HashMap::from([(
+                Value::Uuid(UNKNOWN_ID).to_string(),
+                "<unknown id>".to_owned(),
+            )]),
             sent: SentPayloads::new(),
         }
     }
@@ -155,8 +160,8 @@ impl Walk<'_, '_> {
                     .filter_map(|element| self.value(element))
                     .collect(),
             ),
-            Value::Uuid(bytes) if is_reserved(&bytes) => Value::Uuid(bytes),
-            Value::Uuid(bytes) => self.id(&Value::Uuid(bytes).to_string()).into(),
+            Value::Uuid(_) if value.is_reserved_uuid() => value,
+            Value::Uuid(_) => self.id(&value.to_string()).into(),
             Value::Integer(number) => self.integer(number),
             Value::Text(text) => self.text(text),
             Value::Bytes(bytes) if self.api_key == FETCH && self.is_record_set() => {
@@ -226,11 +231,6 @@ impl Walk<'_, '_> {
             .last()
             .is_some_and(|field| RECORD_SETS.contains(&field.as_str()))
     }
-}
-
-/// Kafka gives meanings to ids whose upper half is zero; they are compared as they are.
-fn is_reserved(uuid: &[u8; 16]) -> bool {
-    uuid[..8] == [0; 8]
 }
 
 /// Where a UUID in its canonical form begins.

@@ -1,9 +1,10 @@
 //! Counts: how far the servers agree, per API, and which differences come up most.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::compare::Difference;
+use super::error_names::error_name;
 use super::expected::{Class, Expectation};
 use crate::schema::{Schemas, Versions};
 
@@ -24,6 +25,8 @@ pub struct Verdict {
     pub version: i16,
     pub step: usize,
     pub outcome: Outcome,
+    /// The error codes in the left answer.
+    pub error_codes: BTreeSet<i64>,
 }
 
 /// The verdicts of one sequence.
@@ -80,6 +83,8 @@ pub struct Report {
     apis: BTreeMap<i16, Tally>,
     groups: BTreeMap<GroupKey, Group>,
     expected: BTreeMap<usize, usize>,
+    /// How often each API has answered with each error code, on the left.
+    error_codes: BTreeMap<i16, BTreeMap<i64, usize>>,
 }
 
 impl Report {
@@ -94,6 +99,10 @@ impl Report {
         self.sequences += 1;
         let mut is_first = true;
         for verdict in &sequence.verdicts {
+            let codes = self.error_codes.entry(verdict.api_key).or_default();
+            for code in &verdict.error_codes {
+                *codes.entry(*code).or_default() += 1;
+            }
             let api = self.apis.entry(verdict.api_key).or_default();
             for tally in [&mut self.total, api] {
                 tally.requests += 1;
@@ -166,6 +175,23 @@ impl Report {
         let mut out = String::new();
         self.write(&mut out, schemas, expectations)
             .expect("writing to a string does not fail");
+        out
+    }
+
+    /// How far the requests have gone: which errors they brought about, and how often, one API a line.
+    pub fn render_error_codes(&self, schemas: &Schemas) -> String {
+        let mut out = String::new();
+        for (api_key, codes) in &self.error_codes {
+            let codes: Vec<_> = codes
+                .iter()
+                .map(|(code, count)| format!("{} x{count}", error_name(*code)))
+                .collect();
+            out.push_str(&format!(
+                "{}: {}\n",
+                schemas.api_name(*api_key),
+                codes.join(", ")
+            ));
+        }
         out
     }
 

@@ -16,6 +16,8 @@ pub enum Action {
     KeyBy(&'static str),
     /// Elements whose field does not begin with the prefix of the sequence are left out; null stays.
     OnlyOwn(&'static str),
+    /// Topics that are named by ids which this sequence has not met are left out.
+    OnlyKnownIds,
     /// Elements of APIs that are not compared are left out.
     OnlyServed,
     /// Values of configs that tell where and how a server was started are hidden.
@@ -47,6 +49,9 @@ const RULES: &[Rule] = &[
     },
     // Other sequences run on the same server at the same time.
     rule(3, "topics", Action::OnlyOwn("name")),
+    rule(9, "topics", Action::OnlyOwn("name")),
+    rule(9, "groups.topics", Action::OnlyOwn("name")),
+    rule(9, "groups.topics", Action::OnlyKnownIds),
     rule(16, "groups", Action::OnlyOwn("groupId")),
     rule(35, "results.topics", Action::OnlyOwn("name")),
     rule(46, "topics", Action::OnlyOwn("name")),
@@ -156,6 +161,14 @@ pub fn apply(
                     .field(field)
                     .and_then(Value::text)
                     .is_none_or(|name| name.starts_with(prefix))
+            });
+            Value::Array(elements)
+        }
+        (Action::OnlyKnownIds, Value::Array(mut elements)) => {
+            elements.retain(|element| {
+                element
+                    .field("topicId")
+                    .is_none_or(|id| key(id) != id.to_string() || id.is_reserved_uuid())
             });
             Value::Array(elements)
         }

@@ -1,5 +1,6 @@
 //! Sequences from a seed, run by several workers on both servers, and judged.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -11,6 +12,7 @@ use super::plan::{Ranges, Sequence, Step};
 use super::report::{Outcome, Report, SequenceVerdict, Verdict};
 use super::server::Server;
 use super::session::{Observation, Session};
+use crate::schema::Value;
 
 /// What to run.
 #[derive(Debug)]
@@ -121,6 +123,21 @@ pub fn observe(
     })
 }
 
+/// Every error code anywhere in an answer.
+fn error_codes(answer: &Value) -> BTreeSet<i64> {
+    match answer {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| match value {
+                Value::Integer(code) if &**name == "errorCode" => BTreeSet::from([*code]),
+                other => error_codes(other),
+            })
+            .collect(),
+        Value::Array(elements) => elements.iter().flat_map(error_codes).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
 fn judge(pair: &Pair, expectations: &[Expectation], server: &Server) -> Vec<Verdict> {
     let (left, right) = pair;
     assert_eq!(
@@ -147,6 +164,7 @@ fn judge(pair: &Pair, expectations: &[Expectation], server: &Server) -> Vec<Verd
                 api_key: left.api_key,
                 version: left.version,
                 step: left.step,
+                error_codes: error_codes(&left.answer),
                 outcome: match (unexpected, expected) {
                     (Some(difference), _) => Outcome::Different(difference),
                     (None, Some(row)) => Outcome::Expected(row),

@@ -162,7 +162,7 @@ impl<'a> Session<'a> {
                 }
             }
             self.settler.settle(
-                request.api_key,
+                (request.api_key, request.version),
                 &pending.body,
                 value,
                 &self.sequence.topics,

@@ -11,6 +11,8 @@ use super::template::{Variables, topic_id_variable};
 use crate::schema::{Value, array, object};
 
 const METADATA: i16 = 3;
+/// Earlier versions of Metadata always create topics.
+const FIRST_VERSION_WITH_CHOICE: i16 = 4;
 const DESCRIBE_GROUPS: i16 = 15;
 const DELETE_TOPICS: i16 = 20;
 const DESCRIBE_CONFIGS: i16 = 32;
@@ -24,7 +26,9 @@ const MARKER_CONFIG: &str = "retention.ms";
 
 /// How long an effect is waited for. What is not there by then will differ, and be reported.
 const PATIENCE: Duration = Duration::from_secs(3);
-const GROUP_PATIENCE: Duration = Duration::from_millis(500);
+const GROUP_PATIENCE: Duration = Duration::from_secs(1);
+const GROUP_PAUSE: Duration = Duration::from_millis(5);
+const REBALANCE_SIGHTINGS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Error codes of topics that auto-creation is about to create.
@@ -51,13 +55,13 @@ impl Settler {
     /// Waits for the effects of a request that was answered like this, and follows the ids of `topics`.
     pub fn settle(
         &mut self,
-        api_key: i16,
+        (api_key, version): (i16, i16),
         request: &Value,
         answer: &Value,
         topics: &[String],
         variables: &mut Variables,
     ) {
-        let created = self.wait_for_auto_creation(api_key, request, answer);
+        let created = api_key == METADATA && self.wait_for_auto_creation(version, request, answer);
         let changed = CHANGING_APIS.contains(&api_key) && has_success(answer);
         if created || changed {
             self.pass_barrier();
@@ -66,20 +70,23 @@ impl Settler {
         }
     }
 
-    /// Waits until the group gathers its members.
+    /// Waits until the group gathers its members and goes on doing so: a group that had none is done in a moment.
     pub fn wait_for_rebalance(&mut self, group: &str, mut is_answered: impl FnMut() -> bool) {
         let deadline = Instant::now() + GROUP_PATIENCE;
         let describe = object([("groups", array([group]))]);
-        while Instant::now() < deadline && !is_answered() {
+        let mut seen = 0;
+        while Instant::now() < deadline && seen < REBALANCE_SIGHTINGS && !is_answered() {
             let answer = self.client.call(DESCRIBE_GROUPS, 0, &describe);
             let state = answer
                 .as_ref()
                 .and_then(|answer| answer.at("groups.0.groupState"))
                 .and_then(Value::text);
             if state == Some("PreparingRebalance") {
-                return;
+                seen += 1;
+            } else {
+                seen = 0;
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(GROUP_PAUSE);
         }
     }
 
@@ -124,9 +131,9 @@ impl Settler {
     }
 
     /// Metadata may create the topics that it does not find. True if it did.
-    fn wait_for_auto_creation(&mut self, api_key: i16, request: &Value, answer: &Value) -> bool {
-        let may_create = request.field("allowAutoTopicCreation") != Some(&Value::Boolean(false));
-        if api_key != METADATA || !may_create {
+    fn wait_for_auto_creation(&mut self, version: i16, request: &Value, answer: &Value) -> bool {
+        let is_refused = request.field("allowAutoTopicCreation") == Some(&Value::Boolean(false));
+        if version >= FIRST_VERSION_WITH_CHOICE && is_refused {
             return false;
         }
         let coming: Vec<String> = answer

@@ -62,6 +62,11 @@ impl Value {
         }
     }
 
+    /// True for a UUID whose upper half is zero; Kafka gives meanings to these.
+    pub fn is_reserved_uuid(&self) -> bool {
+        matches!(self, Self::Uuid(bytes) if bytes[..8] == [0; 8])
+    }
+
     /// Follows a path of field names and decimal array indices: `topics.0.partitions.1.errorCode`.
     pub fn at(&self, path: &str) -> Option<&Value> {
         path.split('.')

@@ -13,11 +13,16 @@ const METADATA_BYTES_MAX: usize = 4_096;
 pub fn commit(draft: &mut Draft<'_>) {
     let topics = commit_topics(draft);
     let group = draft.group_name();
+    let group = draft.mostly(group, &[String::new()]);
+    // Without a generation the group comes into being, and one without a name would be shared by all sequences.
+    let usual_generation = if group.is_empty() { 1 } else { -1 };
     let body = object([
-        ("groupId", draft.mostly(group, &[String::new()]).into()),
+        ("groupId", group.into()),
         (
             "generationIdOrMemberEpoch",
-            draft.mostly(-1, &[0, 1, -2]).into(),
+            draft
+                .mostly(usual_generation, &[usual_generation, 0, 1])
+                .into(),
         ),
         ("memberId", draft.mostly("", &["nobody"]).into()),
         (
@@ -122,8 +127,23 @@ fn fetch_topics(draft: &mut Draft<'_>, with_ids: bool) -> Template {
     array(topics)
 }
 
+/// Makes sure, mostly, that the group exists: a commit from outside creates it.
+pub fn commit_first(draft: &mut Draft<'_>, group: &str) {
+    if !draft.serves(OFFSET_COMMIT) || draft.chance(0.3) {
+        return;
+    }
+    let topics = commit_topics(draft);
+    let body = object([
+        ("groupId", group.into()),
+        ("generationIdOrMemberEpoch", (-1).into()),
+        ("topics", topics),
+    ]);
+    draft.ask_with(OFFSET_COMMIT, body);
+}
+
 pub fn delete(draft: &mut Draft<'_>) {
     let group = draft.group_name();
+    commit_first(draft, &group);
     let topics = draft.some_topics(2);
     let topics: Vec<_> = topics
         .into_iter()

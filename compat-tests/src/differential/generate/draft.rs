@@ -99,6 +99,15 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Like [`Self::mostly`], for what stops a conversation.
+    pub fn nearly_always<T: Clone>(&mut self, usual: T, pool: &[T]) -> T {
+        if self.chance(0.95) {
+            usual
+        } else {
+            self.pick(pool)
+        }
+    }
+
     pub fn weighted(&mut self, weights: &[u32]) -> usize {
         let total: u32 = weights.iter().sum();
         let mut point = self.random.random_range(0..total);

@@ -1,5 +1,6 @@
 //! Looking at groups from outside, deleting them, and calls of members that nobody knows.
 
+use super::commits;
 use super::draft::Draft;
 use super::members::{HEARTBEAT, JOIN_GROUP, LEAVE_GROUP, SYNC_GROUP, join_body};
 use crate::differential::plan::Request;
@@ -69,6 +70,8 @@ pub fn list(draft: &mut Draft<'_>) {
 }
 
 pub fn delete(draft: &mut Draft<'_>) {
+    let own = draft.group_name();
+    commits::commit_first(draft, &own);
     let mut groups: Vec<String> = (0..draft.pick(&[1, 1, 2]))
         .map(|_| any_group(draft))
         .collect();

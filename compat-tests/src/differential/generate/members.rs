@@ -14,6 +14,9 @@ const DESCRIBE_GROUPS: i16 = 15;
 /// Within the broker's default bounds of 6 s and 30 min.
 const SESSION_TIMEOUT_MS: i32 = 6_000;
 
+/// The bounds, and what lies outside of them.
+const SESSION_TIMEOUTS_MS: &[i32] = &[5_999, 1_800_000, 1_800_001, 0, -1];
+
 /// How long a rebalance waits for members that have gone silent.
 const REBALANCE_TIMEOUT_MS: i32 = 3_000;
 
@@ -137,7 +140,7 @@ pub fn join_body(draft: &mut Draft<'_>, group: &str) -> Template {
             ("metadata", subscription.clone().into()),
         ])
     };
-    let protocols = match draft.weighted(&[12, 3, 1]) {
+    let protocols = match draft.weighted(&[20, 6, 1]) {
         0 => array([protocol("range")]),
         1 => array([protocol("sticky"), protocol("range")]),
         _ => array(draft.pick(&[vec![], vec![protocol("other")]])),
@@ -147,19 +150,14 @@ pub fn join_body(draft: &mut Draft<'_>, group: &str) -> Template {
         (
             "sessionTimeoutMs",
             draft
-                .mostly(
-                    SESSION_TIMEOUT_MS,
-                    &[SESSION_TIMEOUT_MS, 5_999, 1_800_000, 1_800_001, 0, -1],
-                )
+                .nearly_always(SESSION_TIMEOUT_MS, SESSION_TIMEOUTS_MS)
                 .into(),
         ),
         ("rebalanceTimeoutMs", REBALANCE_TIMEOUT_MS.into()),
         ("memberId", "".into()),
         (
             "protocolType",
-            draft
-                .mostly("consumer", &["consumer", "connect", ""])
-                .into(),
+            draft.nearly_always("consumer", &["connect", ""]).into(),
         ),
         ("protocols", protocols),
         ("reason", draft.pick(&[None, Some("because")]).into()),

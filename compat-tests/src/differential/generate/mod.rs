@@ -19,6 +19,7 @@ mod produce;
 mod topics;
 
 use draft::Draft;
+pub use draft::UNKNOWN_ID;
 
 use super::plan::{Ranges, Sequence};
 

@@ -2,7 +2,7 @@
 
 use super::configs::{TOPIC_CONFIGS, some_value};
 use super::draft::{Draft, Topic, UNKNOWN_ID};
-use crate::differential::template::{Template, array, object};
+use crate::differential::template::{Template, array, object, topic_id_variable, variable};
 
 const CREATE_TOPICS: i16 = 19;
 const DELETE_TOPICS: i16 = 20;
@@ -25,7 +25,6 @@ const TELLING_CONFIGS: &[(&str, &str)] = &[
     ("compression.type", "zstd"),
     ("compression.type", "uncompressed"),
     ("min.insync.replicas", "2"),
-    ("min.insync.replicas", "1"),
     ("retention.ms", "-1"),
     ("segment.bytes", "1048576"),
 ];
@@ -37,7 +36,7 @@ pub fn set_up(draft: &mut Draft<'_>) {
     }
     for _ in 0..draft.pick(&[0, 1, 1, 1, 2, 2, 3]) {
         let mut configs = Vec::new();
-        for _ in 0..draft.pick(&[0, 0, 0, 1, 1, 2]) {
+        for _ in 0..draft.pick(&[0, 0, 1, 1, 2]) {
             let (name, value) = draft.pick(TELLING_CONFIGS);
             if configs.iter().all(|(other, _)| *other != name) {
                 configs.push((name, value));
@@ -49,8 +48,12 @@ pub fn set_up(draft: &mut Draft<'_>) {
 
 /// Creates a topic that later steps use.
 fn create_known(draft: &mut Draft<'_>, configs: &[(&str, &str)]) {
-    let partitions = draft.pick(&[1, 1, 2, 3, 4]);
     let name = draft.fresh_topic_name("topic");
+    create_named(draft, name, configs);
+}
+
+fn create_named(draft: &mut Draft<'_>, name: String, configs: &[(&str, &str)]) {
+    let partitions = draft.pick(&[1, 1, 2, 3, 4]);
     let topic = object([
         ("name", name.as_str().into()),
         ("numPartitions", partitions.into()),
@@ -175,19 +178,19 @@ fn config(name: &str, value: Option<&str>) -> Template {
     object([("name", name.into()), ("value", value.into())])
 }
 
+/// Deletes topics and creates one of them again in some cases: under the same name, but with another id.
 pub fn delete(draft: &mut Draft<'_>) {
-    let mut topics = Vec::new();
+    let mut topics: Vec<(String, Template)> = Vec::new();
+    let mut deleted = None;
     for _ in 0..draft.pick(&[1, 1, 2]) {
         let (name, id) = match draft.weighted(&[3, 3, 1]) {
             0 if draft.topics.len() > 1 => {
                 let last = draft.topics.len() as i64 - 1;
                 let position = draft.between(0..=last) as usize;
                 let topic = draft.topics.remove(position);
-                let variable = crate::differential::template::topic_id_variable(&topic.name);
-                (
-                    topic.name,
-                    crate::differential::template::variable(variable, UNKNOWN_ID),
-                )
+                let id = variable(topic_id_variable(&topic.name), UNKNOWN_ID);
+                deleted = Some(topic.name.clone());
+                (topic.name, id)
             }
             1 => (draft.unknown_topic(), UNKNOWN_ID.into()),
             _ => (
@@ -215,6 +218,11 @@ pub fn delete(draft: &mut Draft<'_>) {
         ("timeoutMs", TIMEOUT_MS.into()),
     ]);
     draft.ask_with(DELETE_TOPICS, body);
+    if let Some(name) = deleted
+        && draft.chance(0.4)
+    {
+        create_named(draft, name, &[]);
+    }
 }
 
 pub fn create_partitions(draft: &mut Draft<'_>) {
