@@ -125,9 +125,9 @@ A Kafka server in one small binary.
 Started without anything, klamm serves any Kafka client on 127.0.0.1:9092 and keeps its data in ./klamm-data: beside
 you, where you see it and can delete it, and never in a place that a reboot empties.
 
-Settings come from, each going before the one in front of it: the defaults, FILE, environment variables (KAFKA_* as in
-the container images of Apache and Confluent, CLUSTER_ID, KLAMM_*), --set, and the other flags. A value that cannot be
-stops klamm before it starts, with the place where it was written; a name that nobody knows is a warning.";
+Settings come from the defaults, FILE, the environment (KAFKA_* as in the container images of Apache and Confluent,
+CLUSTER_ID, KLAMM_*), --set and the other flags; what stands later in this list wins. A value that cannot be stops klamm
+before it starts, and is named with the place where it was written; a name that nobody knows is a warning.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -10,6 +10,7 @@ mod effective;
 mod environment;
 mod java;
 mod known;
+mod layers;
 mod listeners;
 mod load;
 mod properties;

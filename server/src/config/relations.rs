@@ -6,148 +6,33 @@ use super::values::BrokerValues;
 /// Settings that fit one by one, but not together: the one to change, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
-    pub key: &'static str,
+    pub key: String,
     pub reason: String,
 }
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
+/// Configs of the group protocols that lie between bounds of their own: `group.share.session.timeout.ms` between
+/// `group.share.min.session.timeout.ms` and the same with max.
+const BOUNDED: &[(&str, &str)] = &[
+    ("consumer", "heartbeat.interval.ms"),
+    ("consumer", "session.timeout.ms"),
+    ("consumer", "assignment.interval.ms"),
+    ("share", "heartbeat.interval.ms"),
+    ("share", "session.timeout.ms"),
+    ("share", "assignment.interval.ms"),
+    ("share", "delivery.count.limit"),
+    ("share", "partition.max.record.locks"),
+    ("share", "record.lock.duration.ms"),
+    ("streams", "heartbeat.interval.ms"),
+    ("streams", "session.timeout.ms"),
+    ("streams", "assignment.interval.ms"),
+];
+
 /// The first of each pair must not be more than the second.
 const NOT_MORE_THAN: &[(&str, &str)] = &[
-    (
-        "group.consumer.min.heartbeat.interval.ms",
-        "group.consumer.max.heartbeat.interval.ms",
-    ),
-    (
-        "group.consumer.min.heartbeat.interval.ms",
-        "group.consumer.heartbeat.interval.ms",
-    ),
-    (
-        "group.consumer.heartbeat.interval.ms",
-        "group.consumer.max.heartbeat.interval.ms",
-    ),
-    (
-        "group.consumer.min.session.timeout.ms",
-        "group.consumer.max.session.timeout.ms",
-    ),
-    (
-        "group.consumer.min.session.timeout.ms",
-        "group.consumer.session.timeout.ms",
-    ),
-    (
-        "group.consumer.session.timeout.ms",
-        "group.consumer.max.session.timeout.ms",
-    ),
-    (
-        "group.consumer.min.assignment.interval.ms",
-        "group.consumer.max.assignment.interval.ms",
-    ),
-    (
-        "group.consumer.min.assignment.interval.ms",
-        "group.consumer.assignment.interval.ms",
-    ),
-    (
-        "group.consumer.assignment.interval.ms",
-        "group.consumer.max.assignment.interval.ms",
-    ),
-    (
-        "group.share.min.heartbeat.interval.ms",
-        "group.share.max.heartbeat.interval.ms",
-    ),
-    (
-        "group.share.min.heartbeat.interval.ms",
-        "group.share.heartbeat.interval.ms",
-    ),
-    (
-        "group.share.heartbeat.interval.ms",
-        "group.share.max.heartbeat.interval.ms",
-    ),
-    (
-        "group.share.min.session.timeout.ms",
-        "group.share.max.session.timeout.ms",
-    ),
-    (
-        "group.share.min.session.timeout.ms",
-        "group.share.session.timeout.ms",
-    ),
-    (
-        "group.share.session.timeout.ms",
-        "group.share.max.session.timeout.ms",
-    ),
-    (
-        "group.share.min.assignment.interval.ms",
-        "group.share.max.assignment.interval.ms",
-    ),
-    (
-        "group.share.min.assignment.interval.ms",
-        "group.share.assignment.interval.ms",
-    ),
-    (
-        "group.share.assignment.interval.ms",
-        "group.share.max.assignment.interval.ms",
-    ),
-    (
-        "group.share.min.delivery.count.limit",
-        "group.share.delivery.count.limit",
-    ),
-    (
-        "group.share.delivery.count.limit",
-        "group.share.max.delivery.count.limit",
-    ),
-    (
-        "group.share.min.partition.max.record.locks",
-        "group.share.partition.max.record.locks",
-    ),
-    (
-        "group.share.partition.max.record.locks",
-        "group.share.max.partition.max.record.locks",
-    ),
-    (
-        "group.share.min.record.lock.duration.ms",
-        "group.share.record.lock.duration.ms",
-    ),
-    (
-        "group.share.record.lock.duration.ms",
-        "group.share.max.record.lock.duration.ms",
-    ),
     ("group.share.max.size", "group.share.max.share.sessions"),
-    (
-        "group.streams.min.heartbeat.interval.ms",
-        "group.streams.max.heartbeat.interval.ms",
-    ),
-    (
-        "group.streams.min.heartbeat.interval.ms",
-        "group.streams.heartbeat.interval.ms",
-    ),
-    (
-        "group.streams.heartbeat.interval.ms",
-        "group.streams.max.heartbeat.interval.ms",
-    ),
-    (
-        "group.streams.min.session.timeout.ms",
-        "group.streams.max.session.timeout.ms",
-    ),
-    (
-        "group.streams.min.session.timeout.ms",
-        "group.streams.session.timeout.ms",
-    ),
-    (
-        "group.streams.session.timeout.ms",
-        "group.streams.max.session.timeout.ms",
-    ),
-    (
-        "group.streams.min.assignment.interval.ms",
-        "group.streams.max.assignment.interval.ms",
-    ),
-    (
-        "group.streams.min.assignment.interval.ms",
-        "group.streams.assignment.interval.ms",
-    ),
-    (
-        "group.streams.assignment.interval.ms",
-        "group.streams.max.assignment.interval.ms",
-    ),
     (
         "group.streams.num.standby.replicas",
         "group.streams.max.standby.replicas",
@@ -175,26 +60,37 @@ const LESS_THAN: &[(&str, &str)] = &[
 /// Every conflict among `values`.
 pub fn conflicts(values: &BrokerValues) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
-    let mut require = |fits: bool, key: &'static str, reason: &str| {
+    let mut require = |fits: bool, key: &str, reason: &str| {
         if !fits {
             conflicts.push(Conflict {
-                key,
+                key: key.to_owned(),
                 reason: reason.to_owned(),
             });
         }
     };
-    for &(lesser, greater) in NOT_MORE_THAN {
-        let (low, high) = (values.integer(lesser), values.integer(greater));
+    let bounds = BOUNDED.iter().flat_map(|(protocol, name)| {
+        let (value, min) = (
+            format!("group.{protocol}.{name}"),
+            format!("group.{protocol}.min.{name}"),
+        );
+        let max = format!("group.{protocol}.max.{name}");
+        [(min, value.clone()), (value, max)]
+    });
+    let pairs = NOT_MORE_THAN
+        .iter()
+        .map(|&(lesser, greater)| (lesser.to_owned(), greater.to_owned()));
+    for (lesser, greater) in bounds.chain(pairs) {
+        let high = values.integer(&greater);
         require(
-            low <= high,
-            lesser,
+            values.integer(&lesser) <= high,
+            &lesser,
             &format!("must not be more than {greater}, which is {high}"),
         );
     }
     for &(lesser, greater) in LESS_THAN {
-        let (low, high) = (values.integer(lesser), values.integer(greater));
+        let high = values.integer(greater);
         require(
-            low < high,
+            values.integer(lesser) < high,
             lesser,
             &format!("must be less than {greater}, which is {high}"),
         );
@@ -222,7 +118,7 @@ pub fn conflicts(values: &BrokerValues) -> Vec<Conflict> {
     conflicts
 }
 
-fn check_logs(values: &BrokerValues, require: &mut impl FnMut(bool, &'static str, &str)) {
+fn check_logs(values: &BrokerValues, require: &mut impl FnMut(bool, &str, &str)) {
     require(roll_ms(values) >= 1, "log.roll.ms", "must be at least 1");
     require(
         roll_jitter_ms(values) >= 0,
@@ -245,7 +141,7 @@ fn check_logs(values: &BrokerValues, require: &mut impl FnMut(bool, &'static str
     );
 }
 
-fn check_connections(values: &BrokerValues, require: &mut impl FnMut(bool, &'static str, &str)) {
+fn check_connections(values: &BrokerValues, require: &mut impl FnMut(bool, &str, &str)) {
     let queued = values.integer("queued.max.request.bytes");
     let longest = values.integer("socket.request.max.bytes");
     require(
@@ -279,7 +175,7 @@ pub fn conflict_at_start(values: &BrokerValues) -> Option<Conflict> {
     let lag_max = values.integer("log.cleaner.max.compaction.lag.ms");
     let fits = values.integer("log.cleaner.min.compaction.lag.ms") <= lag_max;
     (!fits).then(|| Conflict {
-        key: "log.cleaner.min.compaction.lag.ms",
+        key: "log.cleaner.min.compaction.lag.ms".to_owned(),
         reason: format!(
             "must not be more than log.cleaner.max.compaction.lag.ms, which is {lag_max}"
         ),
@@ -382,7 +278,7 @@ mod tests {
             assert_eq!(
                 conflicts
                     .iter()
-                    .map(|conflict| conflict.key)
+                    .map(|conflict| conflict.key.as_str())
                     .collect::<Vec<_>>(),
                 [key],
                 "{conflicts:?}"
@@ -399,7 +295,7 @@ mod tests {
         assert_eq!(conflicts(&values(&lags)), []);
         assert_eq!(
             conflict_at_start(&values(&lags)).map(|conflict| conflict.key),
-            Some(lags[0].0)
+            Some(lags[0].0.to_owned())
         );
         assert_eq!(conflict_at_start(&values(&[])), None);
     }

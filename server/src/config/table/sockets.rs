@@ -9,13 +9,13 @@ pub(super) static SOCKETS: &[Definition] = &[
         .some()
         .per_broker()
         .implied("PLAINTEXT://127.0.0.1:9092")
-        .doc("Where clients are served: a comma-separated list of NAME://host:port. An empty host means every interface, port 0 a free one."),
+        .doc("Where clients are served: a comma-separated list of NAME://host:port. An empty host means every interface, port 0 a free one. Klamm changes them with a restart."),
     unset("advertised.listeners", List)
         .some()
         .doc("What clients are told to connect to, by listener name. Unset, each client is told the address at which it arrived."),
     def("listener.security.protocol.map", String, "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT")
         .per_broker()
-        .doc("The protocol of each listener name. Klamm serves PLAINTEXT so far."),
+        .doc("The protocol of each listener name. Klamm serves PLAINTEXT so far, and changes the map with a restart."),
     def("socket.send.buffer.bytes", Int, "102400")
         .doc("Size of the kernel's send buffer of a connection; -1 leaves it to the system."),
     def("socket.receive.buffer.bytes", Int, "102400")

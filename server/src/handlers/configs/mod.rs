@@ -6,6 +6,8 @@
 mod alter;
 mod describe;
 mod edit;
+#[cfg(test)]
+mod tests;
 
 pub use alter::{alter, incremental_alter};
 pub use describe::handle as describe;
