@@ -36,6 +36,8 @@ pub struct Broker {
     pub request_memory: Arc<RequestMemory>,
     /// See [`Broker::lock_topics`].
     pub topic_changes: Mutex<()>,
+    /// Held while the broker follows an image.
+    pub following: Mutex<()>,
 }
 
 impl Broker {
@@ -53,18 +55,23 @@ impl Broker {
     /// returns, the change is durable and in effect. Blocks on the disk: call it off the runtime.
     pub fn propose<T>(&self, change: impl FnMut(&mut Proposal) -> T) -> Result<(T, Arc<ClusterImage>), ProposeError> {
         let (answer, image) = self.metadata.propose_with(change)?;
-        self.image_changed(&image);
+        self.image_changed();
         Ok((answer, image))
     }
 
-    /// Lets everything follow an image that has become current.
-    pub fn image_changed(&self, image: &Arc<ClusterImage>) {
+    /// Lets everything follow the newest image.
+    pub fn image_changed(&self) {
+        // One at a time, and always the newest: who comes late must not bring back what an older image says.
+        let _following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let image = self.image();
         let none = Overrides::new();
         let of_resource = |resource| image.configs(&resource).map_or(&none, |overrides| &**overrides);
-        if self.configs.apply(of_resource(ConfigResource::default_broker()), of_resource(ConfigResource::broker(self.node_id))) {
+        let has_new_defaults =
+            self.configs.apply(of_resource(ConfigResource::default_broker()), of_resource(ConfigResource::broker(self.node_id)));
+        if has_new_defaults {
             self.groups.set_config(&self.group_config());
         }
-        self.partitions.image_changed(image, &self.configs);
+        self.partitions.image_changed(&image, &self.configs, has_new_defaults);
     }
 
     /// Held by whoever creates or deletes topics, from the proposal until the logs are there or gone: a topic that is

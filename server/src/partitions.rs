@@ -38,11 +38,18 @@ pub struct HostedTopic {
     id: Uuid,
     pub is_internal: bool,
     name: Arc<str>,
-    config: RwLock<Arc<TopicConfig>>,
+    config: RwLock<Effective>,
     /// By partition index.
     slots: RwLock<Vec<Slot>>,
     /// Held while a partition is opened, so that it is opened once.
     opening: Mutex<()>,
+}
+
+/// The configs of a topic, and the topic's own ones that they were made of.
+#[derive(Debug)]
+struct Effective {
+    overrides: Option<Arc<Overrides>>,
+    config: Arc<TopicConfig>,
 }
 
 #[derive(Debug, Clone)]
@@ -72,7 +79,7 @@ impl Partitions {
     /// UNKNOWN_TOPIC_OR_PARTITION when the topic has no such partition.
     pub fn hosted(&self, image: &ClusterImage, topic: &TopicImage, index: i32, configs: &Configs) -> Result<Hosted, ErrorCode> {
         let partition = topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let hosted = self.topic(topic, || topic_config(image, &topic.name, configs));
+        let hosted = self.topic(topic, || Effective::new(image, &topic.name, configs));
         let slot = usize::try_from(index).expect("the image has this partition");
         let log = match hosted.slot(slot) {
             Slot::Open(log) => Ok(log),
@@ -82,12 +89,14 @@ impl Partitions {
         Ok(Hosted { topic: hosted, log })
     }
 
-    /// Hands the configs of an image to the topics that are open.
-    pub fn image_changed(&self, image: &ClusterImage, configs: &Configs) {
+    /// Hands the configs of an image to the topics that are open: to all when what stands behind a topic's own configs
+    /// has changed (`has_new_defaults`), else to those whose own ones have.
+    pub fn image_changed(&self, image: &ClusterImage, configs: &Configs, has_new_defaults: bool) {
         let topics: Vec<Arc<HostedTopic>> = self.read().values().cloned().collect();
         for topic in topics {
-            if image.topic(&topic.name).is_some_and(|current| current.id == topic.id) {
-                self.set_config(&topic, topic_config(image, &topic.name, configs));
+            let is_current = image.topic(&topic.name).is_some_and(|current| current.id == topic.id);
+            if is_current && (has_new_defaults || !topic.is_made_of(image.configs(&ConfigResource::topic(&topic.name)))) {
+                self.set_config(&topic, Effective::new(image, &topic.name, configs));
             }
         }
     }
@@ -138,7 +147,7 @@ impl Partitions {
         self.storage.close(broker_epoch);
     }
 
-    fn topic(&self, topic: &TopicImage, config: impl FnOnce() -> TopicConfig) -> Arc<HostedTopic> {
+    fn topic(&self, topic: &TopicImage, config: impl FnOnce() -> Effective) -> Arc<HostedTopic> {
         if let Some(hosted) = self.read().get(&topic.id) {
             return Arc::clone(hosted);
         }
@@ -171,9 +180,8 @@ impl Partitions {
         result
     }
 
-    fn set_config(&self, topic: &HostedTopic, config: TopicConfig) {
-        let config = Arc::new(config);
-        let options = self.log_options(&config);
+    fn set_config(&self, topic: &HostedTopic, config: Effective) {
+        let options = self.log_options(&config.config);
         *topic.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         for slot in topic.read_slots().iter() {
             if let Slot::Open(log) = slot {
@@ -210,12 +218,12 @@ impl Partitions {
 }
 
 impl HostedTopic {
-    fn new(topic: &TopicImage, config: TopicConfig) -> Self {
+    fn new(topic: &TopicImage, config: Effective) -> Self {
         Self {
             id: topic.id,
             is_internal: topic.is_internal(),
             name: Arc::clone(&topic.name),
-            config: RwLock::new(Arc::new(config)),
+            config: RwLock::new(config),
             slots: RwLock::default(),
             opening: Mutex::default(),
         }
@@ -223,7 +231,16 @@ impl HostedTopic {
 
     /// The effective configs as they are now.
     pub fn config(&self) -> Arc<TopicConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner).config)
+    }
+
+    /// Whether the effective configs were made of these own ones of the topic.
+    fn is_made_of(&self, overrides: Option<&Arc<Overrides>>) -> bool {
+        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
+        match (&config.overrides, overrides) {
+            (Some(made_of), Some(overrides)) => Arc::ptr_eq(made_of, overrides),
+            (made_of, overrides) => made_of.is_none() && overrides.is_none(),
+        }
     }
 
     /// What a batch from a client must fulfil.
@@ -277,10 +294,14 @@ impl HostedTopic {
     }
 }
 
-fn topic_config(image: &ClusterImage, name: &str, configs: &Configs) -> TopicConfig {
-    match image.configs(&ConfigResource::topic(name)) {
-        Some(overrides) => configs.topic(overrides),
-        None => configs.topic(&Overrides::new()),
+impl Effective {
+    fn new(image: &ClusterImage, topic: &str, configs: &Configs) -> Self {
+        let overrides = image.configs(&ConfigResource::topic(topic)).cloned();
+        let config = match &overrides {
+            Some(overrides) => configs.topic(overrides),
+            None => configs.topic(&Overrides::new()),
+        };
+        Self { overrides, config: Arc::new(config) }
     }
 }
 

@@ -180,9 +180,10 @@ impl Opening {
             fetch_sessions: FetchSessions::new(config.fetch_sessions_max),
             request_memory: RequestMemory::new(config.net.request_memory_bytes_max),
             topic_changes: Mutex::default(),
+            following: Mutex::default(),
         };
         let image = broker.image();
-        broker.image_changed(&image);
+        broker.image_changed();
         broker.partitions.storage.delete_strays(|name, topic_id| {
             let topic = name.rsplit_once('-').and_then(|(topic, _)| image.topic(topic));
             topic.is_some_and(|topic| topic_id.is_none_or(|id| id == topic.id))
