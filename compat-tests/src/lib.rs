@@ -3,5 +3,7 @@
 pub mod differential;
 pub mod kafka;
 pub mod klamm;
+pub mod scenarios;
 pub mod schema;
 pub mod server_process;
+pub mod suites;

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from lines import commands, emit, emit_record, parse_send, rows
 
@@ -104,10 +105,16 @@ def consume(bootstrap, count, *topics):
     for line in run(OFFSETS, bootstrap, "--topic-partitions", ",".join(topics)).split():
         topic, _, offset = line.split(":")
         counts[topic] += int(offset)
-    for topic, records in counts.items():
-        reader = consumer(bootstrap, topic, "--from-beginning", "--max-messages", str(records))
+
+    def read(topic):
+        reader = consumer(bootstrap, topic, "--from-beginning", "--max-messages", str(counts[topic]))
         emit_records(topic, reader.stdout)
         reader.wait()
+
+    # The output does not name the topic, so each has a run of its own.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for _ in pool.map(read, topics):
+            pass
 
 
 def seek(bootstrap):

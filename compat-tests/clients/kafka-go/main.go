@@ -4,6 +4,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -13,6 +15,11 @@ import (
 )
 
 var ctx = context.Background()
+
+// The Reader retries by itself; its complaints help to understand a test that waits in vain.
+var complaints = kafka.LoggerFunc(func(format string, values ...interface{}) {
+	fmt.Fprintf(os.Stderr, format+"\n", values...)
+})
 
 func main() {
 	verb, bootstrap, args := os.Args[1], os.Args[2], os.Args[3:]
@@ -142,17 +149,21 @@ func group(bootstrap, group, topic string) {
 	reader := kafka.NewReader(kafka.ReaderConfig{
 		Brokers: []string{bootstrap}, GroupID: group, Topic: topic, StartOffset: kafka.FirstOffset,
 		HeartbeatInterval: 500 * time.Millisecond, SessionTimeout: 10 * time.Second, JoinGroupBackoff: time.Second,
-		MaxWait: 500 * time.Millisecond,
+		MaxWait: 500 * time.Millisecond, ErrorLogger: complaints,
 	})
 	commands := lines.Commands()
 	messages := make(chan kafka.Message)
 	go func() {
 		for {
 			message, err := reader.FetchMessage(ctx)
-			if err != nil {
-				return // The reader is closed; it retries everything else by itself.
+			switch {
+			case errors.Is(err, io.EOF):
+				return // The reader is closed.
+			case err != nil:
+				complaints("fetching: %v", err) // The reader goes on by itself.
+			default:
+				messages <- message
 			}
-			messages <- message
 		}
 	}()
 	var uncommitted []kafka.Message
@@ -205,7 +216,7 @@ func client(bootstrap string) *kafka.Client {
 
 func partitionReader(bootstrap, topic string, partition int) *kafka.Reader {
 	return kafka.NewReader(kafka.ReaderConfig{
-		Brokers: []string{bootstrap}, Topic: topic, Partition: partition, MaxWait: 500 * time.Millisecond,
+		Brokers: []string{bootstrap}, Topic: topic, Partition: partition, MaxWait: 500 * time.Millisecond, ErrorLogger: complaints,
 	})
 }
 

@@ -43,21 +43,20 @@ func create(bootstrap []string, topic string, partitions int32) {
 
 func produce(bootstrap []string, topic string) {
 	producers := map[string]sarama.AsyncProducer{}
-	var acks sync.WaitGroup
+	// A producer that is being closed refuses to retry, so every message gets its answer before the program ends.
+	var unanswered sync.WaitGroup
 	lines.Input(func(index int, fields []string) {
 		send := lines.ParseSend(fields)
 		producer := producers[send.Codec]
 		if producer == nil {
 			producer = newProducer(bootstrap, send.Codec)
 			producers[send.Codec] = producer
-			acks.Go(func() { printAcks(producer) })
+			go printAcks(producer, &unanswered)
 		}
+		unanswered.Add(1)
 		producer.Input() <- message(topic, index, send)
 	})
-	for _, producer := range producers {
-		producer.AsyncClose()
-	}
-	acks.Wait()
+	unanswered.Wait()
 }
 
 // newProducer makes an idempotent producer; it needs one request in flight, and retries enough to outlive a broker restart.
@@ -76,6 +75,7 @@ func newProducer(bootstrap []string, codec string) sarama.AsyncProducer {
 	config.Producer.Flush.Frequency = 50 * time.Millisecond
 	config.Producer.Retry.Max = 240
 	config.Producer.Retry.Backoff = 250 * time.Millisecond
+	config.Metadata.Retry.Max = 240
 	producer, err := sarama.NewAsyncProducer(bootstrap, config)
 	lines.Check(err)
 	return producer
@@ -98,17 +98,16 @@ func message(topic string, index int, send lines.Send) *sarama.ProducerMessage {
 	return message
 }
 
-func printAcks(producer sarama.AsyncProducer) {
-	var failures sync.WaitGroup
-	failures.Go(func() {
-		for failure := range producer.Errors() {
+func printAcks(producer sarama.AsyncProducer, unanswered *sync.WaitGroup) {
+	for {
+		select {
+		case message := <-producer.Successes():
+			lines.Print("acked", message.Metadata, message.Offset)
+		case failure := <-producer.Errors():
 			lines.Print("failed", failure.Msg.Metadata, failure.Err)
 		}
-	})
-	for message := range producer.Successes() {
-		lines.Print("acked", message.Metadata, message.Offset)
+		unanswered.Done()
 	}
-	failures.Wait()
 }
 
 func consume(bootstrap []string, count int, topics []string) {
