@@ -6,4 +6,3 @@ pub mod klamm;
 pub mod scenarios;
 pub mod schema;
 pub mod server_process;
-pub mod suites;
