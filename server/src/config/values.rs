@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::java;
 use super::table::{self, Scope};
 use super::value::{self, Value};
 
@@ -108,6 +109,15 @@ impl BrokerValues {
     pub fn integer(&self, name: &str) -> i64 {
         self.optional_integer(name)
             .unwrap_or_else(|| panic!("{name} is a number with a default"))
+    }
+
+    /// A whole number that may be set for one listener: `name` behind `prefix`, else `name` itself.
+    pub fn prefixed_integer(&self, prefix: &str, name: &str) -> i64 {
+        let own = self
+            .texts
+            .get(&format!("{prefix}{name}"))
+            .and_then(|text| java::trim(text).parse().ok());
+        own.unwrap_or_else(|| self.integer(name))
     }
 
     pub fn boolean(&self, name: &str) -> bool {

@@ -90,9 +90,16 @@ fn check_together(
             ));
         }
     }
-    for name in ["max.connections", "max.connection.creation.rate"] {
-        if old.integer(name) != new.integer(name) && new.integer(name) == 0 {
-            return Err(format!("{name} must be at least 1"));
+    for listener in &settings.listeners.listeners {
+        let prefix = format!("listener.name.{}.", listener.name.to_lowercase());
+        for name in ["max.connections", "max.connection.creation.rate"] {
+            let of_listener = new.prefixed_integer(&prefix, name);
+            if of_listener == 0 && of_listener != old.prefixed_integer(&prefix, name) {
+                return Err(format!(
+                    "{name} of listener {} must be at least 1",
+                    listener.name
+                ));
+            }
         }
     }
     check_local_retention(new)?;

@@ -1,7 +1,7 @@
 //! The group coordinator: classic groups, consumer groups and committed offsets.
 
 use crate::config::def::Kind::{Int, List, Long, Short, String};
-use crate::config::def::reason::{NO_CONSUMER_GROUPS, OWN_BUFFERS, RUNTIME_THREADS};
+use crate::config::def::reason::{NO_CONSUMER_GROUPS, NOT_YET, OWN_BUFFERS, RUNTIME_THREADS};
 use crate::config::def::{Definition, def};
 
 pub(super) static GROUPS: &[Definition] = &[
@@ -22,6 +22,7 @@ pub(super) static GROUPS: &[Definition] = &[
         .doc("How long the coordinator gathers writes before it appends them; -1 is its own choice."),
     def("offsets.commit.timeout.ms", Int, "5000")
         .at_least(1)
+        .inert(NOT_YET)
         .doc("How long the write of a commit or of a group change may take."),
     def("offsets.load.buffer.size", Int, "5242880")
         .at_least(1)
@@ -38,6 +39,7 @@ pub(super) static GROUPS: &[Definition] = &[
         .at_least(1)
         .doc("segment.bytes of __consumer_offsets."),
     def("offsets.topic.compression.codec", Int, "0")
+        .inert(NOT_YET)
         .doc("Codec of __consumer_offsets: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd."),
     def("group.coordinator.cached.buffer.max.bytes", Int, "1048588")
         .at_least(524_288)

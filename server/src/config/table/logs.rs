@@ -1,7 +1,9 @@
 //! Logs, retention, flushing and compaction; most are defaults of topic configs.
 
 use crate::config::def::Kind::{Boolean, Class, Double, Int, List, Long, String};
-use crate::config::def::reason::{NO_DIRECTORY_MOVES, NO_JAVA, OWN_BUFFERS, RUNTIME_THREADS};
+use crate::config::def::reason::{
+    NO_COMPACTION, NO_DIRECTORY_MOVES, NO_JAVA, NOT_YET, OWN_BUFFERS, RUNTIME_THREADS,
+};
 use crate::config::def::{Definition, def, unset};
 
 pub(super) static LOGS: &[Definition] = &[
@@ -32,9 +34,11 @@ pub(super) static LOGS: &[Definition] = &[
         .doc("Age at which a log file is closed even if it is not full."),
     unset("log.roll.jitter.ms", Long)
         .cluster_wide()
+        .inert(NOT_YET)
         .doc("Random time taken off log.roll.ms, so that files don't all close at once; goes before log.roll.jitter.hours."),
     def("log.roll.jitter.hours", Int, "0")
         .at_least(0)
+        .inert(NOT_YET)
         .doc("Random time taken off log.roll.hours, so that files don't all close at once."),
     unset("log.retention.ms", Long)
         .cluster_wide()
@@ -68,6 +72,7 @@ pub(super) static LOGS: &[Definition] = &[
     def("log.segment.delete.delay.ms", Long, "60000")
         .at_least(0)
         .cluster_wide()
+        .inert(NOT_YET)
         .doc("How long a deleted log file stays on disk under another name."),
     def("log.flush.scheduler.interval.ms", Long, "9223372036854775807")
         .doc("How often logs are looked at for records that log.flush.interval.ms wants synced."),
@@ -79,6 +84,7 @@ pub(super) static LOGS: &[Definition] = &[
         .doc("How often the offset up to which each log is synced is written down."),
     def("log.flush.start.offset.checkpoint.interval.ms", Int, "60000")
         .at_least(0)
+        .inert(NOT_YET)
         .doc("How often the first offset of each log is written down."),
     def("log.preallocate", Boolean, "false")
         .cluster_wide()
@@ -119,6 +125,7 @@ pub(super) static LOGS: &[Definition] = &[
     def("log.initial.task.delay.ms", Long, "30000")
         .at_least(0)
         .internal()
+        .inert(NOT_YET)
         .doc("How long after the start the first round of housekeeping waits."),
     def("log.cleaner.threads", Int, "1")
         .at_least(0)
@@ -127,9 +134,11 @@ pub(super) static LOGS: &[Definition] = &[
         .doc("Threads that compact logs."),
     def("log.cleaner.io.max.bytes.per.second", Double, "1.7976931348623157E308")
         .cluster_wide()
+        .inert(NO_COMPACTION)
         .doc("Bytes per second that compaction reads and writes, all together."),
     def("log.cleaner.dedupe.buffer.size", Long, "134217728")
         .cluster_wide()
+        .inert(NO_COMPACTION)
         .doc("Memory that compaction may use for the map of keys."),
     def("log.cleaner.io.buffer.size", Int, "524288")
         .at_least(0)
@@ -143,23 +152,29 @@ pub(super) static LOGS: &[Definition] = &[
     def("log.cleaner.backoff.ms", Long, "15000")
         .at_least(0)
         .cluster_wide()
+        .inert(NO_COMPACTION)
         .doc("Pause of compaction when there is nothing to compact."),
     def("log.cleaner.min.cleanable.ratio", Double, "0.5")
         .ratio(0.0, 1.0)
         .cluster_wide()
+        .inert(NO_COMPACTION)
         .doc("Share of a log that must be new since the last compaction before the next one."),
     def("log.cleaner.enable", Boolean, "true")
+        .inert(NO_COMPACTION)
         .doc("Whether logs are compacted at all."),
     def("log.cleaner.delete.retention.ms", Long, "86400000")
         .at_least(0)
         .cluster_wide()
+        .inert(NO_COMPACTION)
         .doc("How long compaction keeps tombstones."),
     def("log.cleaner.min.compaction.lag.ms", Long, "0")
         .at_least(0)
         .cluster_wide()
+        .inert(NO_COMPACTION)
         .doc("How long a record stays untouched by compaction."),
     def("log.cleaner.max.compaction.lag.ms", Long, "9223372036854775807")
         .at_least(1)
         .cluster_wide()
+        .inert(NO_COMPACTION)
         .doc("How long a record may stay uncompacted."),
 ];

@@ -2,7 +2,7 @@
 
 use crate::config::def::Kind::{Boolean, Int, Long, String};
 use crate::config::def::reason::{
-    NO_FOLLOWERS, NO_JAVA, NO_SECURITY, NO_TIERED_STORAGE, NOTHING_TO_PURGE,
+    NO_FOLLOWERS, NO_JAVA, NO_SECURITY, NO_TIERED_STORAGE, NOT_YET, NOTHING_TO_PURGE,
 };
 use crate::config::def::{Definition, def, unset};
 
@@ -80,6 +80,7 @@ pub(super) static REPLICATION: &[Definition] = &[
         .inert(NO_SECURITY)
         .doc("The protocol between brokers where inter.broker.listener.name is unset."),
     unset("inter.broker.listener.name", String)
+        .inert(NOT_YET)
         .doc("The listener whose address other brokers are given."),
     unset("replica.selector.class", String)
         .inert(NO_JAVA)

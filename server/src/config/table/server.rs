@@ -2,7 +2,7 @@
 
 use crate::config::def::Kind::{Boolean, Int, List, Long, String};
 use crate::config::def::reason::{
-    ALWAYS_SO, NO_DIRECTORY_MOVES, NO_FOLLOWERS, NO_JAVA, NO_SECURITY, RUNTIME_THREADS,
+    ALWAYS_SO, NO_DIRECTORY_MOVES, NO_FOLLOWERS, NO_JAVA, NO_SECURITY, NOT_YET, RUNTIME_THREADS,
 };
 use crate::config::def::{Definition, def, required, unset};
 
@@ -27,6 +27,7 @@ pub(super) static SERVER: &[Definition] = &[
         .inert(RUNTIME_THREADS)
         .doc("Threads for housekeeping."),
     def("request.timeout.ms", Int, "30000")
+        .inert(NOT_YET)
         .doc("How long a request to another part of the broker may take before the client is told to try again."),
     def("socket.connection.setup.timeout.ms", Long, "10000")
         .inert(NO_FOLLOWERS)

@@ -1,7 +1,7 @@
 //! Listeners, connections and the bytes of requests.
 
 use crate::config::def::Kind::{Int, List, Long, String};
-use crate::config::def::reason::{NO_SECURITY, OWN_BUFFERS, RUNTIME_THREADS};
+use crate::config::def::reason::{NO_SECURITY, NOT_YET, OWN_BUFFERS, RUNTIME_THREADS};
 use crate::config::def::{Definition, def, unset};
 
 pub(super) static SOCKETS: &[Definition] = &[
@@ -17,8 +17,10 @@ pub(super) static SOCKETS: &[Definition] = &[
         .per_broker()
         .doc("The protocol of each listener name. Klamm serves PLAINTEXT so far, and changes the map with a restart."),
     def("socket.send.buffer.bytes", Int, "102400")
+        .inert(NOT_YET)
         .doc("Size of the kernel's send buffer of a connection; -1 leaves it to the system."),
     def("socket.receive.buffer.bytes", Int, "102400")
+        .inert(NOT_YET)
         .doc("Size of the kernel's receive buffer of a connection; -1 leaves it to the system."),
     def("socket.request.max.bytes", Int, "104857600")
         .at_least(1)
@@ -32,6 +34,7 @@ pub(super) static SOCKETS: &[Definition] = &[
         .doc("Connections that one address may hold open."),
     def("max.connections.per.ip.overrides", String, "")
         .cluster_wide()
+        .inert(NOT_YET)
         .doc("Exceptions to max.connections.per.ip, as host:count,host:count."),
     def("max.connections", Int, "2147483647")
         .at_least(0)
@@ -40,6 +43,7 @@ pub(super) static SOCKETS: &[Definition] = &[
     def("max.connection.creation.rate", Int, "2147483647")
         .at_least(0)
         .cluster_wide()
+        .inert(NOT_YET)
         .doc("Connections accepted per second, over all listeners."),
     def("connections.max.idle.ms", Long, "600000")
         .doc("A connection without traffic for this long is closed; negative keeps it."),

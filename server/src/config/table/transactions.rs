@@ -1,7 +1,7 @@
 //! Transactions and producer ids.
 
 use crate::config::def::Kind::{Boolean, Int, Short};
-use crate::config::def::reason::NO_TRANSACTIONS;
+use crate::config::def::reason::{NO_TRANSACTIONS, NOT_YET};
 use crate::config::def::{Definition, def};
 
 pub(super) static TRANSACTIONS: &[Definition] = &[
@@ -38,6 +38,7 @@ pub(super) static TRANSACTIONS: &[Definition] = &[
     def("producer.id.expiration.check.interval.ms", Int, "600000")
         .at_least(1)
         .internal()
+        .inert(NOT_YET)
         .doc("How often producers are looked at for expiry."),
     def("transaction.max.timeout.ms", Int, "900000")
         .at_least(1)
