@@ -56,12 +56,19 @@ impl Default for BatchSettings {
 pub enum BuildError {
     /// The batch would be longer than its length field can say.
     TooLong,
+    /// The offset of a record is not larger than that of the one before. Clients may store such
+    /// records, in uncompressed batches; they stay in the batch that they came in.
+    OffsetsOutOfOrder { last_delta: i32, delta: i32 },
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BuildError::TooLong => f.write_str("record batch is longer than 2 GiB"),
+            BuildError::OffsetsOutOfOrder { last_delta, delta } => write!(
+                f,
+                "offset delta {delta} does not follow offset delta {last_delta}"
+            ),
         }
     }
 }
@@ -115,8 +122,22 @@ impl BatchBuilder {
 
     /// Appends a record that was read from another batch, with its headers byte for byte.
     ///
-    /// Offsets must increase; `offset_delta` counts from the base offset of this batch.
-    pub fn push_record(&mut self, offset_delta: i32, timestamp_ms: i64, record: &RecordRef<'_>) {
+    /// `offset_delta` counts from the base offset of this batch.
+    ///
+    /// # Errors
+    /// [`BuildError::OffsetsOutOfOrder`]; the batch is as it was then.
+    pub fn push_record(
+        &mut self,
+        offset_delta: i32,
+        timestamp_ms: i64,
+        record: &RecordRef<'_>,
+    ) -> Result<(), BuildError> {
+        if offset_delta <= self.last_offset_delta {
+            return Err(BuildError::OffsetsOutOfOrder {
+                last_delta: self.last_offset_delta,
+                delta: offset_delta,
+            });
+        }
         let headers = record.headers();
         self.begin_record(
             offset_delta,
@@ -127,6 +148,7 @@ impl BatchBuilder {
             headers.bytes().len(),
         );
         self.section.extend_from_slice(headers.bytes());
+        Ok(())
     }
 
     /// Writes all of a record but its headers.
@@ -139,7 +161,6 @@ impl BatchBuilder {
         header_count: i32,
         headers_bytes: usize,
     ) {
-        assert!(offset_delta > self.last_offset_delta);
         let base_timestamp_ms = *self.base_timestamp_ms.get_or_insert(timestamp_ms);
         let timestamp_delta = timestamp_ms.wrapping_sub(base_timestamp_ms);
         let record_bytes = ATTRIBUTES_BYTES
@@ -171,11 +192,10 @@ impl BatchBuilder {
         BATCH_HEADER_BYTES + self.section.len()
     }
 
-    /// Makes the batch end at `last_offset_delta`, past its last record: compaction keeps the
-    /// offsets that a batch once covered.
+    /// Makes the batch end at `last_offset_delta` if it ends before: compaction keeps the offsets
+    /// that a batch once covered.
     pub fn extend_to(&mut self, last_offset_delta: i32) {
-        assert!(last_offset_delta >= self.last_offset_delta);
-        self.last_offset_delta = last_offset_delta;
+        self.last_offset_delta = self.last_offset_delta.max(last_offset_delta);
     }
 
     /// The finished batch.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Batch;
 use super::attributes::{Codec, TimestampType};
-use super::build::{BatchBuilder, BatchSettings};
+use super::build::{BatchBuilder, BatchSettings, BuildError};
 use super::compression::{self, Compression, DecompressError};
 use super::error::BatchError;
 use super::header::{BatchHeader, NO_TIMESTAMP_MS};
@@ -45,11 +45,11 @@ pub fn rebuild(
             return Err(unreadable(format!("timestamp {timestamp_ms} is negative")));
         }
         let offset_delta = builder.record_count();
-        builder.push_record(offset_delta, timestamp_ms, &record);
+        builder
+            .push_record(offset_delta, timestamp_ms, &record)
+            .map_err(unbuildable)?;
     }
-    let batch = builder
-        .build()
-        .map_err(|error| unreadable(error.to_string()))?;
+    let batch = builder.build().map_err(unbuildable)?;
     check_size(batch.bytes().len(), rules)?;
     Ok(batch)
 }
@@ -87,6 +87,10 @@ fn decompress_and_inspect<'a>(
     end.map_err(|error| answer(error.into()))?;
     inspection.finish()?;
     Ok(section)
+}
+
+fn unbuildable(error: BuildError) -> BatchError {
+    unreadable(error.to_string())
 }
 
 /// Kafka refuses to write what it would take as it is (`MemoryRecordsBuilder.validateProducerState`).

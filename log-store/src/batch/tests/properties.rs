@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::support::{NOW_MS, Sample, build, read, rules};
 use crate::batch::{
-    BatchHeader, BatchSettings, Codec, Compression, CompressionTarget, Rules, validate,
+    Batch, BatchBuilder, BatchHeader, BatchSettings, Codec, Compression, CompressionTarget, Rules,
+    validate,
 };
 use crate::ids::{Offset, ProducerEpoch, ProducerId};
 
@@ -102,6 +103,48 @@ proptest! {
         let found = batch.record_of_max_timestamp().unwrap().unwrap();
         prop_assert_eq!(found.timestamp_ms, max_ms);
         prop_assert_eq!(found.offset, Offset(1000 + first_max as i64));
+    }
+
+    #[test]
+    fn compaction_can_keep_any_of_the_records_where_they_are(
+        records in prop::collection::vec((sample(), any::<bool>()), 1..20),
+        source in codec(),
+    ) {
+        // Some records are copied to a batch over the same offsets, as the cleaner does.
+        let (samples, kept): (Vec<Sample>, Vec<bool>) = records.into_iter().unzip();
+        let settings = BatchSettings {
+            compression: Compression::default_of(source),
+            base_offset: Offset(500),
+            ..BatchSettings::default()
+        };
+        let full = build(settings, &samples);
+        let section = full.records(usize::MAX).unwrap();
+        let mut builder = BatchBuilder::new(settings);
+        for (record, is_kept) in section.iter().zip(&kept) {
+            let record = record.unwrap();
+            let timestamp_ms = full.header().record_timestamp_ms(record.timestamp_delta);
+            if *is_kept {
+                builder.push_record(record.offset_delta, timestamp_ms, &record).unwrap();
+                let again = builder.push_record(record.offset_delta, timestamp_ms, &record);
+                prop_assert!(again.is_err());
+            }
+        }
+        builder.extend_to(full.header().last_offset_delta);
+        let cleaned = builder.build().unwrap();
+        prop_assert_eq!(cleaned.header().last_offset(), full.header().last_offset());
+        let left = |batch: &Batch| -> Vec<_> {
+            let section = batch.records(usize::MAX).unwrap();
+            let records = section.iter().map(|record| record.unwrap());
+            let fields = records.map(|record| {
+                let timestamp_ms = batch.header().record_timestamp_ms(record.timestamp_delta);
+                let value = record.value.map(<[u8]>::to_vec);
+                (record.offset_delta, timestamp_ms, value, record.headers().count())
+            });
+            fields.collect()
+        };
+        let expected = left(&full).into_iter().zip(kept).filter(|(_, is_kept)| *is_kept);
+        let expected: Vec<_> = expected.map(|(record, _)| record).collect();
+        prop_assert_eq!(left(&cleaned), expected);
     }
 
     #[test]
