@@ -49,6 +49,7 @@ pub(super) static REPLICATION: &[Definition] = &[
         Long,
         "5000",
     )
+    .inert(NOT_YET)
     .doc("How often the high watermarks are written to disk."),
     def("fetch.purgatory.purge.interval.requests", Int, "1000")
         .inert(NOTHING_TO_PURGE)
