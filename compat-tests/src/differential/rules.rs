@@ -1,7 +1,7 @@
 //! The one table of what is not compared as it is, beyond ids and times, each row with its reason.
 
 use super::plan::SERVED_APIS;
-use crate::schema::Value;
+use crate::schema::{Value, object};
 
 /// What happens to the value at a path.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ pub enum Action {
     OnlyKnownIds,
     /// Elements of APIs that are not compared are left out.
     OnlyServed,
-    /// Values of configs that tell where and how a server was started are hidden.
+    /// Configs that tell where and how a server was started are only compared by name.
     HideMachine,
 }
 
@@ -62,17 +62,24 @@ const RULES: &[Rule] = &[
         "responses.partitionResponses",
         Action::SortBy(&["index"]),
     ),
+    rule(2, "topics", Action::SortBy(&["name"])),
+    rule(2, "topics.partitions", Action::SortBy(&["partitionIndex"])),
     rule(3, "topics", Action::SortBy(&["name", "topicId"])),
     rule(11, "members", Action::SortBy(&["memberId"])),
+    rule(15, "groups", Action::SortBy(&["groupId"])),
     rule(15, "groups.members", Action::SortBy(&["memberId"])),
     rule(16, "groups", Action::SortBy(&["groupId"])),
     rule(19, "topics", Action::SortBy(&["name"])),
+    rule(21, "topics", Action::SortBy(&["name"])),
+    rule(21, "topics.partitions", Action::SortBy(&["partitionIndex"])),
     rule(35, "results.topics", Action::SortBy(&["name"])),
     rule(
         35,
         "results.topics.partitions",
         Action::SortBy(&["partitionIndex"]),
     ),
+    rule(37, "results", Action::SortBy(&["name"])),
+    rule(42, "results", Action::SortBy(&["groupId"])),
     // Kafka shuffles these on purpose.
     rule(
         20,
@@ -101,7 +108,8 @@ const RULES: &[Rule] = &[
     rule(35, "results.logDir", Action::Ignore),
     rule(35, "results.totalBytes", Action::Sign),
     rule(35, "results.usableBytes", Action::Sign),
-    // Ports and host names of a controller that one of the servers may not have.
+    // One server has a listener for its controller, the other may not.
+    rule(55, "nodes.listeners.name", Action::Ignore),
     rule(55, "nodes.listeners.port", Action::Sign),
 ];
 
@@ -190,20 +198,16 @@ pub fn apply(
     Some(value)
 }
 
+/// Leaves only the name of a config whose value is the machine's.
 fn hide_machine(config: &mut Value) {
-    let name = config.field("name").and_then(Value::text);
-    if !name.is_some_and(|name| MACHINE_CONFIGS.contains(&name)) {
+    let Some(name) = config.field("name").cloned() else {
         return;
-    }
-    hide_value(config);
-    if let Some(Value::Array(synonyms)) = config.field_mut("synonyms") {
-        synonyms.iter_mut().for_each(hide_value);
-    }
-}
-
-fn hide_value(config: &mut Value) {
-    if let Some(value @ Value::Text(_)) = config.field_mut("value") {
-        *value = "<of the machine>".into();
+    };
+    if name
+        .text()
+        .is_some_and(|name| MACHINE_CONFIGS.contains(&name))
+    {
+        *config = object([("name", name)]);
     }
 }
 

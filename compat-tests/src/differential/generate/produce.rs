@@ -35,11 +35,12 @@ pub fn good(draft: &mut Draft<'_>) {
 pub fn broken(draft: &mut Draft<'_>) {
     let topic = draft.any_topic();
     let partition = draft.partition(&topic);
-    let records = match draft.weighted(&[16, 1, 1, 2, 1, 1]) {
+    let records = match draft.weighted(&[120, 1, 8, 15, 8, 8]) {
         0 => {
             let batch = broken_batch(draft);
             Template::Batches(vec![batch])
         }
+        // Apache Kafka never answers these, so they are few.
         1 => Template::null(),
         2 => Vec::new().into(),
         3 => {
@@ -158,7 +159,7 @@ fn record(draft: &mut Draft<'_>, index: i32) -> Record {
     if draft.chance(0.1) {
         value = Some(vec![b'x'; draft.pick(&[200, 1_000, 5_000])]);
     }
-    let headers = match draft.weighted(&[6, 1, 1]) {
+    let headers = match draft.weighted(&[20, 4, 1]) {
         0 => Vec::new(),
         1 => vec![(b"h".to_vec(), Some(b"1".to_vec())), (b"h".to_vec(), None)],
         _ => vec![(b"\xfe".to_vec(), Some(Vec::new()))],
