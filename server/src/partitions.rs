@@ -110,12 +110,20 @@ impl Partitions {
         }
     }
 
-    /// Closes and deletes the logs of a topic that has left the image; whoever waits for them is woken. Blocks on the disk.
-    pub fn delete_topic(&self, topic: &TopicImage) {
-        self.topics.write().unwrap_or_else(PoisonError::into_inner).remove(&topic.id);
-        for index in 0..topic.partitions.len() {
-            self.storage.delete_log(&directory(&topic.name, index));
+    /// Closes and deletes the logs of topics that have left the image; whoever waits for them is woken. Blocks on the
+    /// disk.
+    pub fn delete_topics(&self, topics: &[Arc<TopicImage>]) {
+        {
+            let mut hosted = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+            for topic in topics {
+                hosted.remove(&topic.id);
+            }
         }
+        let logs = |topic: &Arc<TopicImage>| {
+            let name = Arc::clone(&topic.name);
+            (0..topic.partitions.len()).map(move |index| directory(&name, index))
+        };
+        self.storage.delete_logs(&topics.iter().flat_map(logs).collect::<Vec<_>>());
     }
 
     /// The data directories.

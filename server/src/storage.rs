@@ -1,6 +1,6 @@
 //! The data directories of one broker: which log lives in which, under Kafka's names for them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -72,11 +72,21 @@ impl Storage {
         self.dirs[place].open_partition(name, &metadata, opening).map_err(|error| error.to_string())
     }
 
-    /// Deletes a log. Blocks on the disk.
-    pub fn delete_log(&self, name: &str) {
-        let Some(place) = self.lock().remove(name) else { return };
-        if let Err(error) = self.dirs[place].delete_partition(name, Uuid::new_v4().as_u128()) {
-            error!(name, %error, "a log could not be deleted");
+    /// Deletes logs. Blocks on the disk.
+    pub fn delete_logs(&self, names: &[String]) {
+        let mut by_place: BTreeMap<usize, Vec<(&str, u128)>> = BTreeMap::new();
+        {
+            let mut places = self.lock();
+            for name in names {
+                if let Some(place) = places.remove(name) {
+                    by_place.entry(place).or_default().push((name, Uuid::new_v4().as_u128()));
+                }
+            }
+        }
+        for (place, logs) in by_place {
+            if let Err(error) = self.dirs[place].delete_partitions(logs) {
+                error!(path = %self.dirs[place].path().display(), %error, "logs could not be deleted");
+            }
         }
     }
 
@@ -106,7 +116,7 @@ impl Storage {
                 let topic_id = log.metadata.as_deref().and_then(topic_id);
                 if log.name != METADATA_DIRECTORY && is_log_name(&log.name) && !is_known(&log.name, topic_id) {
                     warn!(name = log.name, "a log of a topic that was deleted is removed");
-                    self.delete_log(&log.name);
+                    self.delete_logs(&[log.name]);
                 }
             }
         }

@@ -257,13 +257,44 @@ impl LogDir {
         Ok(())
     }
 
-    /// Deletes a log, open or not: its name is free, for good, when this returns; its files go in
-    /// the background. `unique` must be different for each deletion. One that does not exist is
-    /// left alone.
+    /// Deletes a log. See [`LogDir::delete_partitions`].
     ///
     /// # Errors
     /// Those of the disk.
     pub fn delete_partition(&self, name: &str, unique: u128) -> io::Result<()> {
+        self.delete_partitions([(name, unique)])
+    }
+
+    /// Deletes logs, open or not: their names are free, for good, when this returns; their files go
+    /// in the background. The disk is waited for once, however many they are. The number with each
+    /// name must be different for each deletion. A log that does not exist is left alone.
+    ///
+    /// # Errors
+    /// Those of the disk. Logs that came before the one in trouble are deleted, perhaps not for
+    /// good; those after it are not.
+    pub fn delete_partitions<'a>(
+        &self,
+        logs: impl IntoIterator<Item = (&'a str, u128)>,
+    ) -> io::Result<()> {
+        let mut doomed = Vec::new();
+        for (name, unique) in logs {
+            doomed.extend(self.set_aside(name, unique)?);
+        }
+        if doomed.is_empty() {
+            return Ok(());
+        }
+        self.fs.sync_dir(&self.path)?;
+        // Otherwise a log that gets one of the names anew would start where this one did.
+        self.log_starts.save()?;
+        self.recovery_points.save()?;
+        for dir in doomed {
+            self.remover.remove(dir);
+        }
+        Ok(())
+    }
+
+    /// Takes the name from a log, and returns where its files are now; none when there are none.
+    fn set_aside(&self, name: &str, unique: u128) -> io::Result<Option<PathBuf>> {
         let open = {
             let mut logs = self.lock_logs();
             logs.unproven.remove(name);
@@ -276,15 +307,9 @@ impl LogDir {
         self.recovery_points.remove(name);
         let doomed = self.path.join(doomed_name(name, unique));
         match self.fs.rename(&self.path.join(name), &doomed) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            renamed => renamed?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            renamed => renamed.map(|()| Some(doomed)),
         }
-        self.fs.sync_dir(&self.path)?;
-        // Otherwise a log that gets the name anew would start where this one did.
-        self.log_starts.save()?;
-        self.recovery_points.save()?;
-        self.remover.remove(doomed);
-        Ok(())
     }
 
     /// Writes down what need not be checked after a crash, so that starting after one takes less

@@ -168,8 +168,8 @@ fn delete(broker: &Broker, asked: &Asked) -> Result<Deleted, Refusal> {
             (found, results)
         })
         .map_err(|error| not_written(&error))?;
+    broker.partitions.delete_topics(&topics);
     for topic in &topics {
-        broker.partitions.delete_topic(topic);
         let name = TopicName(StrBytes::from_string(topic.name.to_string()));
         results.push(result(Some(name), topic.id, &Ok(())));
     }
