@@ -96,28 +96,32 @@ func printAcks(messages []kafka.Message, err error) {
 	}
 }
 
-// consume reads the partitions one after the other, each up to the end it has now: a Reader without a group reads one.
+// consume reads each partition up to the end it has now: a Reader without a group reads one.
 func consume(bootstrap string, count int, topics []string) {
 	metadata, err := client(bootstrap).Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
 	lines.Check(err)
-	seen := 0
+	messages := make(chan kafka.Message)
 	for _, topic := range metadata.Topics {
 		lines.Check(topic.Error)
 		for _, partition := range topic.Partitions {
-			end := endOffset(bootstrap, topic.Name, partition.ID)
-			reader := partitionReader(bootstrap, topic.Name, partition.ID)
-			for offset := int64(0); offset < end; seen++ {
-				message, err := reader.ReadMessage(ctx)
-				lines.Check(err)
-				printMessage(message)
-				offset = message.Offset + 1
-			}
-			lines.Check(reader.Close())
+			go readPartition(bootstrap, topic.Name, partition.ID, messages)
 		}
 	}
-	if seen != count {
-		lines.Check(errors.New("the partitions end before all records are seen"))
+	for range count {
+		printMessage(<-messages)
 	}
+}
+
+func readPartition(bootstrap, topic string, partition int, messages chan<- kafka.Message) {
+	end := endOffset(bootstrap, topic, partition)
+	reader := partitionReader(bootstrap, topic, partition)
+	for next := int64(0); next < end; {
+		message, err := reader.ReadMessage(ctx)
+		lines.Check(err)
+		messages <- message
+		next = message.Offset + 1
+	}
+	lines.Check(reader.Close())
 }
 
 func endOffset(bootstrap, topic string, partition int) int64 {

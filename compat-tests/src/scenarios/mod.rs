@@ -10,6 +10,7 @@ mod failure;
 mod fixture;
 mod group;
 mod install;
+mod layout;
 mod limits;
 mod program;
 mod read;

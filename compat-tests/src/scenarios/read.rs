@@ -1,14 +1,18 @@
 //! Reading what every client wrote: each byte, header, timestamp and offset.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::scenarios::clients::Client;
 use crate::scenarios::failure::{Failure, Outcome};
 use crate::scenarios::limits::{is_readable, visible};
 use crate::scenarios::program::{Event, Program};
 use crate::scenarios::record::{Codec, Record, Seen};
-use crate::scenarios::run::{Bench, PATIENCE};
+use crate::scenarios::run::Bench;
 use crate::scenarios::write::{Written, as_i64};
+
+/// The console tools need a JVM for each topic.
+const READ_PATIENCE: Duration = Duration::from_secs(240);
 
 /// How many differences a failure shows.
 const DIFFERENCES_SHOWN: usize = 8;
@@ -29,7 +33,7 @@ pub fn read(bench: &Bench, client: &Client, written: &[Written]) -> Outcome<()> 
     let count = count.to_string();
     let mut arguments = vec![count.as_str()];
     arguments.extend(written.iter().map(|written| written.topic.as_str()));
-    let events = Program::run(bench, client, "consume", &arguments, &[], PATIENCE)?;
+    let events = Program::run(bench, client, "consume", &arguments, &[], READ_PATIENCE)?;
 
     let mut seen: BTreeMap<(&str, usize), Vec<&Seen>> = BTreeMap::new();
     for record in events.iter().filter_map(Event::record) {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use crate::scenarios::clients::{Client, Delivery};
 use crate::scenarios::failure::{Failure, Outcome};
 use crate::scenarios::fixture::{self, Part};
+use crate::scenarios::layout::Batch;
 use crate::scenarios::limits::{Gap, producer_lacks, sendable};
 use crate::scenarios::program::{Event, Program};
 use crate::scenarios::record::{Codec, Record, send_line};
 use crate::scenarios::run::{Bench, PATIENCE, now_ms};
-use crate::scenarios::wire::Batch;
 
 /// One for each codec.
 pub const PARTITIONS: usize = Codec::ALL.len();
