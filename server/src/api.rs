@@ -10,10 +10,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::log_range::LogRange;
 use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 use klamm_codec::{RequestBody, RequestHeader, ResponseBody, Segment};
-use crate::log_range::LogRange;
 
 use crate::broker::Broker;
 use crate::handlers;
@@ -75,7 +75,9 @@ impl<R> Reply<R> {
         R: Send + 'static,
     {
         Self::later(async move {
-            tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+            tokio::task::spawn_blocking(work)
+                .await
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
         })
     }
 }
@@ -104,7 +106,13 @@ pub struct Api {
 
 impl Api {
     const fn new(key: ApiKey, min: i16, max: i16, run: fn(&Ctx<'_>, Bytes) -> Handled) -> Self {
-        Self { key, min, max, advertised_min: min, run }
+        Self {
+            key,
+            min,
+            max,
+            advertised_min: min,
+            run,
+        }
     }
 
     const fn advertised_from(mut self, version: i16) -> Self {
@@ -131,52 +139,124 @@ pub fn find(api_key: i16) -> Option<&'static Api> {
 pub static APIS: &[Api] = &[
     Api::new(ApiKey::Produce, 3, 13, handlers::produce::run).advertised_from(0),
     Api::new(ApiKey::Fetch, 4, 18, handlers::fetch::run),
-    Api::new(ApiKey::ListOffsets, 1, 11, |ctx, body| typed(ctx, body, handlers::list_offsets::handle)),
-    Api::new(ApiKey::Metadata, 0, 13, |ctx, body| typed(ctx, body, handlers::metadata::handle)),
-    Api::new(ApiKey::FindCoordinator, 0, 6, |ctx, body| typed(ctx, body, handlers::find_coordinator::handle)),
-    Api::new(ApiKey::OffsetCommit, 2, 10, |ctx, body| typed(ctx, body, handlers::offsets::offset_commit)),
-    Api::new(ApiKey::OffsetFetch, 1, 10, |ctx, body| typed(ctx, body, handlers::offsets::offset_fetch)),
-    Api::new(ApiKey::JoinGroup, 0, 9, |ctx, body| typed(ctx, body, handlers::groups::join_group)),
-    Api::new(ApiKey::Heartbeat, 0, 4, |ctx, body| typed(ctx, body, handlers::groups::heartbeat)),
-    Api::new(ApiKey::LeaveGroup, 0, 5, |ctx, body| typed(ctx, body, handlers::groups::leave_group)),
-    Api::new(ApiKey::SyncGroup, 0, 5, |ctx, body| typed(ctx, body, handlers::groups::sync_group)),
-    Api::new(ApiKey::DescribeGroups, 0, 6, |ctx, body| typed(ctx, body, handlers::groups::describe_groups)),
-    Api::new(ApiKey::ListGroups, 0, 5, |ctx, body| typed(ctx, body, handlers::groups::list_groups)),
-    Api::new(ApiKey::ApiVersions, 0, 4, |ctx, body| typed(ctx, body, handlers::api_versions::handle)),
-    Api::new(ApiKey::CreateTopics, 2, 7, |ctx, body| typed(ctx, body, handlers::topics::create_topics)),
-    Api::new(ApiKey::DeleteTopics, 1, 6, |ctx, body| typed(ctx, body, handlers::topics::delete_topics)),
-    Api::new(ApiKey::DeleteRecords, 0, 2, |ctx, body| typed(ctx, body, handlers::delete_records::handle)),
-    Api::new(ApiKey::InitProducerId, 0, 5, |ctx, body| typed(ctx, body, handlers::init_producer_id::handle)),
-    Api::new(ApiKey::OffsetForLeaderEpoch, 2, 4, |ctx, body| typed(ctx, body, handlers::offset_for_leader_epoch::handle)),
-    Api::new(ApiKey::DescribeAcls, 1, 3, |ctx, body| typed(ctx, body, handlers::acls::describe)),
-    Api::new(ApiKey::CreateAcls, 1, 3, |ctx, body| typed(ctx, body, handlers::acls::create)),
-    Api::new(ApiKey::DeleteAcls, 1, 3, |ctx, body| typed(ctx, body, handlers::acls::delete)),
-    Api::new(ApiKey::DescribeConfigs, 1, 4, |ctx, body| typed(ctx, body, handlers::configs::describe)),
-    Api::new(ApiKey::AlterConfigs, 0, 2, |ctx, body| typed(ctx, body, handlers::configs::alter)),
-    Api::new(ApiKey::DescribeLogDirs, 1, 5, |ctx, body| typed(ctx, body, handlers::log_dirs::handle)),
-    Api::new(ApiKey::CreatePartitions, 0, 3, |ctx, body| typed(ctx, body, handlers::topics::create_partitions)),
-    Api::new(ApiKey::DeleteGroups, 0, 2, |ctx, body| typed(ctx, body, handlers::groups::delete_groups)),
-    Api::new(ApiKey::ElectLeaders, 0, 2, |ctx, body| typed(ctx, body, handlers::elections::handle)),
-    Api::new(ApiKey::IncrementalAlterConfigs, 0, 1, |ctx, body| typed(ctx, body, handlers::configs::incremental_alter)),
-    Api::new(ApiKey::ListPartitionReassignments, 0, 0, |ctx, body| typed(ctx, body, handlers::reassignments::handle)),
-    Api::new(ApiKey::OffsetDelete, 0, 0, |ctx, body| typed(ctx, body, handlers::offsets::offset_delete)),
-    Api::new(ApiKey::DescribeQuorum, 0, 2, |ctx, body| typed(ctx, body, handlers::quorum::handle)),
-    Api::new(ApiKey::DescribeCluster, 0, 2, |ctx, body| typed(ctx, body, handlers::cluster::handle)),
-    Api::new(ApiKey::DescribeTopicPartitions, 0, 0, |ctx, body| typed(ctx, body, handlers::describe_topic_partitions::handle)),
+    Api::new(ApiKey::ListOffsets, 1, 11, |ctx, body| {
+        typed(ctx, body, handlers::list_offsets::handle)
+    }),
+    Api::new(ApiKey::Metadata, 0, 13, |ctx, body| {
+        typed(ctx, body, handlers::metadata::handle)
+    }),
+    Api::new(ApiKey::FindCoordinator, 0, 6, |ctx, body| {
+        typed(ctx, body, handlers::find_coordinator::handle)
+    }),
+    Api::new(ApiKey::OffsetCommit, 2, 10, |ctx, body| {
+        typed(ctx, body, handlers::offsets::offset_commit)
+    }),
+    Api::new(ApiKey::OffsetFetch, 1, 10, |ctx, body| {
+        typed(ctx, body, handlers::offsets::offset_fetch)
+    }),
+    Api::new(ApiKey::JoinGroup, 0, 9, |ctx, body| {
+        typed(ctx, body, handlers::groups::join_group)
+    }),
+    Api::new(ApiKey::Heartbeat, 0, 4, |ctx, body| {
+        typed(ctx, body, handlers::groups::heartbeat)
+    }),
+    Api::new(ApiKey::LeaveGroup, 0, 5, |ctx, body| {
+        typed(ctx, body, handlers::groups::leave_group)
+    }),
+    Api::new(ApiKey::SyncGroup, 0, 5, |ctx, body| {
+        typed(ctx, body, handlers::groups::sync_group)
+    }),
+    Api::new(ApiKey::DescribeGroups, 0, 6, |ctx, body| {
+        typed(ctx, body, handlers::groups::describe_groups)
+    }),
+    Api::new(ApiKey::ListGroups, 0, 5, |ctx, body| {
+        typed(ctx, body, handlers::groups::list_groups)
+    }),
+    Api::new(ApiKey::ApiVersions, 0, 4, |ctx, body| {
+        typed(ctx, body, handlers::api_versions::handle)
+    }),
+    Api::new(ApiKey::CreateTopics, 2, 7, |ctx, body| {
+        typed(ctx, body, handlers::topics::create_topics)
+    }),
+    Api::new(ApiKey::DeleteTopics, 1, 6, |ctx, body| {
+        typed(ctx, body, handlers::topics::delete_topics)
+    }),
+    Api::new(ApiKey::DeleteRecords, 0, 2, |ctx, body| {
+        typed(ctx, body, handlers::delete_records::handle)
+    }),
+    Api::new(ApiKey::InitProducerId, 0, 5, |ctx, body| {
+        typed(ctx, body, handlers::init_producer_id::handle)
+    }),
+    Api::new(ApiKey::OffsetForLeaderEpoch, 2, 4, |ctx, body| {
+        typed(ctx, body, handlers::offset_for_leader_epoch::handle)
+    }),
+    Api::new(ApiKey::DescribeAcls, 1, 3, |ctx, body| {
+        typed(ctx, body, handlers::acls::describe)
+    }),
+    Api::new(ApiKey::CreateAcls, 1, 3, |ctx, body| {
+        typed(ctx, body, handlers::acls::create)
+    }),
+    Api::new(ApiKey::DeleteAcls, 1, 3, |ctx, body| {
+        typed(ctx, body, handlers::acls::delete)
+    }),
+    Api::new(ApiKey::DescribeConfigs, 1, 4, |ctx, body| {
+        typed(ctx, body, handlers::configs::describe)
+    }),
+    Api::new(ApiKey::AlterConfigs, 0, 2, |ctx, body| {
+        typed(ctx, body, handlers::configs::alter)
+    }),
+    Api::new(ApiKey::DescribeLogDirs, 1, 5, |ctx, body| {
+        typed(ctx, body, handlers::log_dirs::handle)
+    }),
+    Api::new(ApiKey::CreatePartitions, 0, 3, |ctx, body| {
+        typed(ctx, body, handlers::topics::create_partitions)
+    }),
+    Api::new(ApiKey::DeleteGroups, 0, 2, |ctx, body| {
+        typed(ctx, body, handlers::groups::delete_groups)
+    }),
+    Api::new(ApiKey::ElectLeaders, 0, 2, |ctx, body| {
+        typed(ctx, body, handlers::elections::handle)
+    }),
+    Api::new(ApiKey::IncrementalAlterConfigs, 0, 1, |ctx, body| {
+        typed(ctx, body, handlers::configs::incremental_alter)
+    }),
+    Api::new(ApiKey::ListPartitionReassignments, 0, 0, |ctx, body| {
+        typed(ctx, body, handlers::reassignments::handle)
+    }),
+    Api::new(ApiKey::OffsetDelete, 0, 0, |ctx, body| {
+        typed(ctx, body, handlers::offsets::offset_delete)
+    }),
+    Api::new(ApiKey::DescribeQuorum, 0, 2, |ctx, body| {
+        typed(ctx, body, handlers::quorum::handle)
+    }),
+    Api::new(ApiKey::DescribeCluster, 0, 2, |ctx, body| {
+        typed(ctx, body, handlers::cluster::handle)
+    }),
+    Api::new(ApiKey::DescribeTopicPartitions, 0, 0, |ctx, body| {
+        typed(ctx, body, handlers::describe_topic_partitions::handle)
+    }),
 ];
 
 /// The served APIs as a Markdown table, with what Apache Kafka 4.3.1 serves beside.
 pub fn coverage_table() -> String {
-    let mut table = "| key | API | versions | Apache Kafka 4.3.1 |\n| ---: | --- | --- | --- |\n".to_owned();
+    let mut table =
+        "| key | API | versions | Apache Kafka 4.3.1 |\n| ---: | --- | --- | --- |\n".to_owned();
     for kafka in klamm_codec::apis() {
         // The last version of InitProducerId is unstable (KIP-939), and not advertised by Apache Kafka.
         let is_unstable = kafka.key == ApiKey::InitProducerId as i16;
-        let (first, last) = (kafka.versions.first, kafka.versions.last - i16::from(is_unstable));
+        let (first, last) = (
+            kafka.versions.first,
+            kafka.versions.last - i16::from(is_unstable),
+        );
         let served = match find(kafka.key) {
             Some(api) => format!("{} to {}", api.min, api.max),
             None => "not yet".to_owned(),
         };
-        let _ = writeln!(table, "| {} | {} | {served} | {first} to {last} |", kafka.key, kafka.name);
+        let _ = writeln!(
+            table,
+            "| {} | {} | {served} | {first} to {last} |",
+            kafka.key, kafka.name
+        );
     }
     table
 }

@@ -1,8 +1,8 @@
 //! A broker as a value: everything that one broker owns, and nothing that is global to the process.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use klamm_group_coordinator::GroupConfig;
 use klamm_log_store::partition::Partition;
@@ -12,7 +12,9 @@ use crate::api::ConnectionFacts;
 use crate::clock::Clock;
 use crate::cluster::changes::{create_topic, new_partition};
 use crate::cluster::topic_name::GROUP_METADATA_TOPIC_NAME;
-use crate::cluster::{ClusterImage, ConfigResource, MetadataStore, Proposal, ProposeError, TopicImage};
+use crate::cluster::{
+    ClusterImage, ConfigResource, MetadataStore, Proposal, ProposeError, TopicImage,
+};
 use crate::config::{BrokerConfig, Configs, Overrides};
 use crate::coordinator::GroupCoordinator;
 use crate::errors::ErrorCode;
@@ -53,7 +55,10 @@ impl Broker {
 
     /// Changes the cluster's metadata and lets everything on this broker follow: settings, open logs, groups. When it
     /// returns, the change is durable and in effect. Blocks on the disk: call it off the runtime.
-    pub fn propose<T>(&self, change: impl FnMut(&mut Proposal) -> T) -> Result<(T, Arc<ClusterImage>), ProposeError> {
+    pub fn propose<T>(
+        &self,
+        change: impl FnMut(&mut Proposal) -> T,
+    ) -> Result<(T, Arc<ClusterImage>), ProposeError> {
         let (answer, image) = self.metadata.propose_with(change)?;
         self.image_changed();
         Ok((answer, image))
@@ -62,22 +67,34 @@ impl Broker {
     /// Lets everything follow the newest image.
     pub fn image_changed(&self) {
         // One at a time, and always the newest: who comes late must not bring back what an older image says.
-        let _following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let _following = self
+            .following
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let image = self.image();
         let none = Overrides::new();
-        let of_resource = |resource| image.configs(&resource).map_or(&none, |overrides| &**overrides);
-        let has_new_defaults =
-            self.configs.apply(of_resource(ConfigResource::default_broker()), of_resource(ConfigResource::broker(self.node_id)));
+        let of_resource = |resource| {
+            image
+                .configs(&resource)
+                .map_or(&none, |overrides| &**overrides)
+        };
+        let has_new_defaults = self.configs.apply(
+            of_resource(ConfigResource::default_broker()),
+            of_resource(ConfigResource::broker(self.node_id)),
+        );
         if has_new_defaults {
             self.groups.set_config(&self.group_config());
         }
-        self.partitions.image_changed(&image, &self.configs, has_new_defaults);
+        self.partitions
+            .image_changed(&image, &self.configs, has_new_defaults);
     }
 
     /// Held by whoever creates or deletes topics, from the proposal until the logs are there or gone: a topic that is
     /// made again must not find the directories of the one before it.
     pub fn lock_topics(&self) -> MutexGuard<'_, ()> {
-        self.topic_changes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.topic_changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// This node as the client of `connection` can reach it.
@@ -87,7 +104,8 @@ impl Broker {
 
     /// A partition that the image has. See [`Partitions::hosted`].
     pub fn hosted(&self, topic: &TopicImage, index: i32) -> Result<Hosted, ErrorCode> {
-        self.partitions.hosted(&self.image(), topic, index, &self.configs)
+        self.partitions
+            .hosted(&self.image(), topic, index, &self.configs)
     }
 
     /// The log of a partition by its topic's name.
@@ -96,7 +114,9 @@ impl Broker {
     /// UNKNOWN_TOPIC_OR_PARTITION, or KAFKA_STORAGE_ERROR when the log is offline.
     pub fn partition_by_name(&self, topic: &str, index: i32) -> Result<Arc<Partition>, ErrorCode> {
         let image = self.image();
-        let topic = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let topic = image
+            .topic(topic)
+            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
         self.hosted(topic, index)?.log
     }
 
@@ -104,13 +124,21 @@ impl Broker {
     /// served. Blocks on the disk.
     pub fn open_all_logs(&self) {
         let image = self.image();
-        let partitions: Vec<(Arc<TopicImage>, i32)> =
-            image.topics().flat_map(|topic| (0..).take(topic.partitions.len()).map(|index| (Arc::clone(topic), index))).collect();
+        let partitions: Vec<(Arc<TopicImage>, i32)> = image
+            .topics()
+            .flat_map(|topic| {
+                (0..)
+                    .take(topic.partitions.len())
+                    .map(|index| (Arc::clone(topic), index))
+            })
+            .collect();
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..self.config().log.recovery_threads_per_directory.max(1) {
                 scope.spawn(|| {
-                    while let Some((topic, index)) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    while let Some((topic, index)) =
+                        partitions.get(next.fetch_add(1, Ordering::Relaxed))
+                    {
                         // A log that cannot be opened has said so and is offline; the others are not affected.
                         let _ = self.hosted(topic, *index);
                     }
@@ -121,21 +149,27 @@ impl Broker {
 
     /// Closes every log and marks the data as closed. Blocks on the disk.
     pub fn close(&self) {
-        let epoch = self.image().broker(self.node_id).map_or(-1, |broker| broker.epoch);
+        let epoch = self
+            .image()
+            .broker(self.node_id)
+            .map_or(-1, |broker| broker.epoch);
         self.partitions.close(epoch);
     }
 
     /// What the group coordinator goes by.
     pub fn group_config(&self) -> GroupConfig {
         let config = self.config();
-        let ms_i32 = |duration: std::time::Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
-        let ms = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let ms_i32 =
+            |duration: std::time::Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
+        let ms =
+            |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         GroupConfig {
             session_timeout_ms_min: ms_i32(config.group.session_timeout_min),
             session_timeout_ms_max: ms_i32(config.group.session_timeout_max),
             initial_rebalance_delay_ms: ms_i32(config.group.initial_rebalance_delay),
             members_max: i32::try_from(config.group.members_max).unwrap_or(i32::MAX),
-            offset_metadata_units_max: i32::try_from(config.offsets.metadata_bytes_max).unwrap_or(i32::MAX),
+            offset_metadata_units_max: i32::try_from(config.offsets.metadata_bytes_max)
+                .unwrap_or(i32::MAX),
             offsets_retention_ms: ms(config.offsets.retention),
             offsets_retention_check_interval_ms: ms(config.offsets.retention_check_interval),
             ..GroupConfig::default()
@@ -153,7 +187,10 @@ impl Broker {
         let config = self.config();
         let (count, segment_bytes) = match name {
             GROUP_METADATA_TOPIC_NAME => (config.offsets.partitions, config.offsets.segment_bytes),
-            _ => (config.transaction.partitions, config.transaction.segment_bytes),
+            _ => (
+                config.transaction.partitions,
+                config.transaction.segment_bytes,
+            ),
         };
         let configs = BTreeMap::from([
             ("cleanup.policy".to_owned(), "compact".to_owned()),

@@ -12,7 +12,9 @@ pub const NONE: i16 = 0;
 /// A batch that Kafka refuses before it asks the log.
 pub fn of_request_error(error: &RequestError) -> ErrorCode {
     match error {
-        RequestError::CorruptRequest { .. } | RequestError::Corrupt { .. } => ErrorCode::CorruptMessage,
+        RequestError::CorruptRequest { .. } | RequestError::Corrupt { .. } => {
+            ErrorCode::CorruptMessage
+        }
         RequestError::Invalid { .. } => ErrorCode::InvalidRecord,
         RequestError::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
         RequestError::UnreadableRequest { .. } => ErrorCode::UnknownServerError,

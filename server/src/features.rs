@@ -9,7 +9,11 @@ const METADATA_VERSION: (i16, i16) = (7, 30);
 
 /// What this node tells of itself.
 pub fn supported() -> Vec<SupportedFeature> {
-    vec![SupportedFeature { name: "metadata.version".to_owned(), level_first: METADATA_VERSION.0, level_last: METADATA_VERSION.1 }]
+    vec![SupportedFeature {
+        name: "metadata.version".to_owned(),
+        level_first: METADATA_VERSION.0,
+        level_last: METADATA_VERSION.1,
+    }]
 }
 
 /// The levels of a cluster that has just been made.

@@ -11,8 +11,12 @@ use crate::broker::Broker;
 /// Applies retention at `log.retention.check.interval.ms`, and notes recovery points at
 /// `log.flush.offset.checkpoint.interval.ms`, until `shutdown`.
 pub async fn run(broker: Arc<Broker>, shutdown: CancellationToken) {
-    let mut retention = std::pin::pin!(tokio::time::sleep(broker.config().log.retention_check_interval));
-    let mut checkpoint = std::pin::pin!(tokio::time::sleep(broker.config().log.recovery_point_checkpoint_interval));
+    let mut retention = std::pin::pin!(tokio::time::sleep(
+        broker.config().log.retention_check_interval
+    ));
+    let mut checkpoint = std::pin::pin!(tokio::time::sleep(
+        broker.config().log.recovery_point_checkpoint_interval
+    ));
     loop {
         let pass: fn(&Broker) = tokio::select! {
             () = retention.as_mut() => {
@@ -26,7 +30,10 @@ pub async fn run(broker: Arc<Broker>, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
         };
         let broker = Arc::clone(&broker);
-        if tokio::task::spawn_blocking(move || pass(&broker)).await.is_err() {
+        if tokio::task::spawn_blocking(move || pass(&broker))
+            .await
+            .is_err()
+        {
             warn!("a round of housekeeping was cut short");
         }
     }

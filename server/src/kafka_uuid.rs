@@ -21,7 +21,11 @@ pub fn text(id: Uuid) -> String {
     (0..22)
         .map(|digit| {
             let shift = 122 - 6 * digit;
-            let index = if shift >= 0 { bits >> shift } else { bits << -shift };
+            let index = if shift >= 0 {
+                bits >> shift
+            } else {
+                bits << -shift
+            };
             char::from(ALPHABET[(index & 0x3f) as usize])
         })
         .collect()
@@ -32,9 +36,16 @@ pub fn parse(text: &str) -> Option<Uuid> {
     if text.len() != 22 {
         return None;
     }
-    let digit = |c: u8| ALPHABET.iter().position(|letter| *letter == c).map(|place| place as u128);
+    let digit = |c: u8| {
+        ALPHABET
+            .iter()
+            .position(|letter| *letter == c)
+            .map(|place| place as u128)
+    };
     let (first, last) = text.as_bytes().split_at(21);
-    let high = first.iter().try_fold(0_u128, |bits, c| Some((bits << 6) | digit(*c)?))?;
+    let high = first
+        .iter()
+        .try_fold(0_u128, |bits, c| Some((bits << 6) | digit(*c)?))?;
     Some(Uuid::from_u128((high << 2) | (digit(last[0])? >> 4)))
 }
 

@@ -55,7 +55,10 @@ impl RequestMemory {
     /// A budget of `bytes_max` bytes. One frame may be larger than the whole budget only when nothing else is in
     /// memory, so a bound below `socket.request.max.bytes` delays large requests and refuses none.
     pub fn new(bytes_max: usize) -> Arc<Self> {
-        Arc::new(Self { bytes_max, state: Mutex::default() })
+        Arc::new(Self {
+            bytes_max,
+            state: Mutex::default(),
+        })
     }
 
     /// A permit that holds nothing yet.
@@ -82,7 +85,11 @@ impl RequestMemory {
 
     fn evict_largest_incomplete(&self) {
         let state = self.lock();
-        if let Some(largest) = state.incomplete.values().max_by_key(|incomplete| incomplete.bytes) {
+        if let Some(largest) = state
+            .incomplete
+            .values()
+            .max_by_key(|incomplete| incomplete.bytes)
+        {
             largest.evicted.notify_one();
         }
     }
@@ -129,7 +136,10 @@ impl RequestPermit {
         }
         state.bytes_used += bytes;
         self.bytes += bytes;
-        let incomplete = Incomplete { bytes: self.bytes, evicted: Arc::clone(&self.evicted) };
+        let incomplete = Incomplete {
+            bytes: self.bytes,
+            evicted: Arc::clone(&self.evicted),
+        };
         state.incomplete.insert(self.id, incomplete);
         true
     }
@@ -139,9 +149,16 @@ impl RequestPermit {
             if self.try_grow(bytes) {
                 return Poll::Ready(());
             }
-            self.memory.lock().waiters.push_back(context.waker().clone());
+            self.memory
+                .lock()
+                .waiters
+                .push_back(context.waker().clone());
             // Memory may have come back between the attempt and the registration.
-            if self.try_grow(bytes) { Poll::Ready(()) } else { Poll::Pending }
+            if self.try_grow(bytes) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }

@@ -36,14 +36,16 @@ fn print(text: &str) -> Result<(), String> {
 }
 
 fn serve(args: &ServeArgs) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&args.log).map_err(|error| format!("--log {}: {error}", args.log))?;
+    let filter =
+        EnvFilter::try_new(&args.log).map_err(|error| format!("--log {}: {error}", args.log))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
-    let loaded = config::load(&args.sources(std::env::vars())).map_err(|error| error.to_string())?;
+    let loaded =
+        config::load(&args.sources(std::env::vars_os())).map_err(|error| error.to_string())?;
     for notice in &loaded.notices {
         notice.log();
     }
@@ -57,8 +59,11 @@ fn serve(args: &ServeArgs) -> Result<(), String> {
 
 async fn run(configs: Configs) -> Result<(), String> {
     let is_ephemeral = configs.broker().storage == StorageRoot::Ephemeral;
-    let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let server = Server::start(configs).await.map_err(|error| error.to_string())?;
+    let mut signals =
+        Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let server = Server::start(configs)
+        .await
+        .map_err(|error| error.to_string())?;
     print(&greeting(&server, is_ephemeral))?;
     let signal = signals.next().await;
     info!(signal, "stopping");
@@ -81,13 +86,29 @@ fn greeting(server: &Server, is_ephemeral: bool) -> String {
         line("data", &describe(&shown, is_ephemeral));
     }
     let address = server.addresses[0].1;
-    let reachable = if address.ip().is_unspecified() { format!("127.0.0.1:{}", address.port()) } else { address.to_string() };
-    line("try", &format!("echo hello | kcat -b {reachable} -P -t greetings && kcat -b {reachable} -C -t greetings -e"));
-    format!("klamm {}\n{text}klamm ready {reachable}\n", env!("CARGO_PKG_VERSION"))
+    let reachable = if address.ip().is_unspecified() {
+        format!("127.0.0.1:{}", address.port())
+    } else {
+        address.to_string()
+    };
+    line(
+        "try",
+        &format!(
+            "echo hello | kcat -b {reachable} -P -t greetings && kcat -b {reachable} -C -t greetings -e"
+        ),
+    );
+    format!(
+        "klamm {}\n{text}klamm ready {reachable}\n",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 fn describe(directory: &Path, is_ephemeral: bool) -> String {
-    if is_ephemeral { format!("{} (removed at exit)", directory.display()) } else { directory.display().to_string() }
+    if is_ephemeral {
+        format!("{} (removed at exit)", directory.display())
+    } else {
+        directory.display().to_string()
+    }
 }
 
 /// Lets the process have as many open files as the system allows: every connection and every open log needs one.
@@ -116,7 +137,10 @@ struct Signals {
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {

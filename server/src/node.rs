@@ -16,7 +16,11 @@ pub struct Node {
 impl Node {
     /// What stands where there is no node.
     pub fn none() -> Self {
-        Self { id: -1, host: StrBytes::new(), port: -1 }
+        Self {
+            id: -1,
+            host: StrBytes::new(),
+            port: -1,
+        }
     }
 
     /// This node as a client on `connection` can reach it: what is advertised for the listener that the client came
@@ -31,7 +35,11 @@ impl Node {
                 id,
                 host: StrBytes::from_string(advertised.host.clone()),
                 // Port 0 is advertised by a listener that let the system choose.
-                port: i32::from(if advertised.port == 0 { connection.local.port() } else { advertised.port }),
+                port: i32::from(if advertised.port == 0 {
+                    connection.local.port()
+                } else {
+                    advertised.port
+                }),
             },
             None => Self {
                 id,

@@ -28,7 +28,6 @@ pub struct Partitions {
     pub storage: Storage,
     topics: RwLock<HashMap<Uuid, Arc<HostedTopic>>>,
     fsync: FsyncPolicy,
-    producer_id_expiration_ms: i64,
     clock: Clock,
 }
 
@@ -68,8 +67,13 @@ pub struct Hosted {
 }
 
 impl Partitions {
-    pub fn new(storage: Storage, fsync: FsyncPolicy, producer_id_expiration_ms: i64, clock: Clock) -> Self {
-        Self { storage, topics: RwLock::default(), fsync, producer_id_expiration_ms, clock }
+    pub fn new(storage: Storage, fsync: FsyncPolicy, clock: Clock) -> Self {
+        Self {
+            storage,
+            topics: RwLock::default(),
+            fsync,
+            clock,
+        }
     }
 
     /// A partition of a topic of the image. Opens it when it was not open, which blocks on the disk; otherwise costs
@@ -77,14 +81,22 @@ impl Partitions {
     ///
     /// # Errors
     /// UNKNOWN_TOPIC_OR_PARTITION when the topic has no such partition.
-    pub fn hosted(&self, image: &ClusterImage, topic: &TopicImage, index: i32, configs: &Configs) -> Result<Hosted, ErrorCode> {
-        let partition = topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    pub fn hosted(
+        &self,
+        image: &ClusterImage,
+        topic: &TopicImage,
+        index: i32,
+        configs: &Configs,
+    ) -> Result<Hosted, ErrorCode> {
+        let partition = topic
+            .partition(index)
+            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let hosted = self.topic(topic, || Effective::new(image, &topic.name, configs));
         let slot = usize::try_from(index).expect("the image has this partition");
         let log = match hosted.slot(slot) {
             Slot::Open(log) => Ok(log),
             Slot::Offline => Err(ErrorCode::KafkaStorageError),
-            Slot::Closed => self.open(&hosted, slot, partition),
+            Slot::Closed => self.open(&hosted, slot, partition, configs),
         };
         Ok(Hosted { topic: hosted, log })
     }
@@ -94,9 +106,14 @@ impl Partitions {
     pub fn image_changed(&self, image: &ClusterImage, configs: &Configs, has_new_defaults: bool) {
         let topics: Vec<Arc<HostedTopic>> = self.read().values().cloned().collect();
         for topic in topics {
-            let is_current = image.topic(&topic.name).is_some_and(|current| current.id == topic.id);
-            if is_current && (has_new_defaults || !topic.is_made_of(image.configs(&ConfigResource::topic(&topic.name)))) {
-                self.set_config(&topic, Effective::new(image, &topic.name, configs));
+            let is_current = image
+                .topic(&topic.name)
+                .is_some_and(|current| current.id == topic.id);
+            if is_current
+                && (has_new_defaults
+                    || !topic.is_made_of(image.configs(&ConfigResource::topic(&topic.name))))
+            {
+                self.set_config(&topic, Effective::new(image, &topic.name, configs), configs);
             }
         }
     }
@@ -104,7 +121,10 @@ impl Partitions {
     /// Creates the logs of a topic that was just added to the image. Blocks on the disk.
     pub fn create_topic(&self, image: &ClusterImage, topic: &TopicImage, configs: &Configs) {
         for index in (0..).take(topic.partitions.len()) {
-            if let Ok(Hosted { log: Err(error), .. }) = self.hosted(image, topic, index, configs) {
+            if let Ok(Hosted {
+                log: Err(error), ..
+            }) = self.hosted(image, topic, index, configs)
+            {
                 warn!(topic = %topic.name, index, %error, "the log of a new partition could not be created");
             }
         }
@@ -123,7 +143,8 @@ impl Partitions {
             let name = Arc::clone(&topic.name);
             (0..topic.partitions.len()).map(move |index| directory(&name, index))
         };
-        self.storage.delete_logs(&topics.iter().flat_map(logs).collect::<Vec<_>>());
+        self.storage
+            .delete_logs(&topics.iter().flat_map(logs).collect::<Vec<_>>());
     }
 
     /// The data directories.
@@ -133,7 +154,8 @@ impl Partitions {
 
     /// Which of the data directories, by its place among them, holds a partition; none when nothing holds it.
     pub fn directory_of(&self, topic: &str, index: i32) -> Option<usize> {
-        self.storage.place_of(&directory(topic, usize::try_from(index).ok()?))
+        self.storage
+            .place_of(&directory(topic, usize::try_from(index).ok()?))
     }
 
     /// Every log that is open, with its topic's name and its index.
@@ -161,10 +183,20 @@ impl Partitions {
         }
         let config = config();
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(topics.entry(topic.id).or_insert_with(|| Arc::new(HostedTopic::new(topic, config))))
+        Arc::clone(
+            topics
+                .entry(topic.id)
+                .or_insert_with(|| Arc::new(HostedTopic::new(topic, config))),
+        )
     }
 
-    fn open(&self, topic: &HostedTopic, slot: usize, partition: &PartitionImage) -> Result<Arc<Partition>, ErrorCode> {
+    fn open(
+        &self,
+        topic: &HostedTopic,
+        slot: usize,
+        partition: &PartitionImage,
+        configs: &Configs,
+    ) -> Result<Arc<Partition>, ErrorCode> {
         let _opening = topic.opening.lock().unwrap_or_else(PoisonError::into_inner);
         match topic.slot(slot) {
             Slot::Open(log) => return Ok(log),
@@ -173,10 +205,12 @@ impl Partitions {
         }
         let opening = LogOpening {
             leader_epoch: LeaderEpoch(partition.leader_epoch),
-            log: self.log_options(&topic.config()),
+            log: self.log_options(&topic.config(), configs),
             now_ms: self.clock.now_ms(),
         };
-        let opened = self.storage.open_log(&directory(&topic.name, slot), topic.id, opening);
+        let opened = self
+            .storage
+            .open_log(&directory(&topic.name, slot), topic.id, opening);
         let (slot_now, result) = match opened {
             Ok(log) => (Slot::Open(Arc::clone(&log)), Ok(log)),
             Err(reason) => {
@@ -188,8 +222,8 @@ impl Partitions {
         result
     }
 
-    fn set_config(&self, topic: &HostedTopic, config: Effective) {
-        let options = self.log_options(&config.config);
+    fn set_config(&self, topic: &HostedTopic, config: Effective, configs: &Configs) {
+        let options = self.log_options(&config.config, configs);
         *topic.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         for slot in topic.read_slots().iter() {
             if let Slot::Open(log) = slot {
@@ -198,7 +232,7 @@ impl Partitions {
         }
     }
 
-    fn log_options(&self, config: &TopicConfig) -> LogOptions {
+    fn log_options(&self, config: &TopicConfig, configs: &Configs) -> LogOptions {
         let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         LogOptions {
             segment_bytes: config.segment_bytes,
@@ -214,9 +248,11 @@ impl Partitions {
             retention_ms: config.retention.map(ms),
             retention_bytes: config.retention_bytes,
             flush_messages: config.flush_messages.unwrap_or(u64::MAX),
-            flush_ms: config.flush_interval.map(|interval| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)),
+            flush_ms: config
+                .flush_interval
+                .map(|interval| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)),
             fsync: self.fsync,
-            producer_id_expiration_ms: self.producer_id_expiration_ms,
+            producer_id_expiration_ms: ms(configs.broker().producer_id_expiration),
         }
     }
 
@@ -239,7 +275,13 @@ impl HostedTopic {
 
     /// The effective configs as they are now.
     pub fn config(&self) -> Arc<TopicConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner).config)
+        Arc::clone(
+            &self
+                .config
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .config,
+        )
     }
 
     /// Whether the effective configs were made of these own ones of the topic.
@@ -254,7 +296,11 @@ impl HostedTopic {
     /// What a batch from a client must fulfil.
     pub fn rules(&self, now_ms: i64, allows_zstd: bool) -> Rules {
         let config = self.config();
-        let ms = |bound: Option<Duration>| bound.map_or(i64::MAX, |bound| i64::try_from(bound.as_millis()).unwrap_or(i64::MAX));
+        let ms = |bound: Option<Duration>| {
+            bound.map_or(i64::MAX, |bound| {
+                i64::try_from(bound.as_millis()).unwrap_or(i64::MAX)
+            })
+        };
         let levels = config.compression_levels;
         Rules {
             max_batch_bytes: i32::try_from(config.batch_bytes_max).unwrap_or(i32::MAX),
@@ -282,7 +328,10 @@ impl HostedTopic {
     }
 
     fn slot(&self, index: usize) -> Slot {
-        self.read_slots().get(index).cloned().unwrap_or(Slot::Closed)
+        self.read_slots()
+            .get(index)
+            .cloned()
+            .unwrap_or(Slot::Closed)
     }
 
     fn set_slot(&self, index: usize, slot: Slot) {
@@ -309,7 +358,10 @@ impl Effective {
             Some(overrides) => configs.topic(overrides),
             None => configs.topic(&Overrides::new()),
         };
-        Self { overrides, config: Arc::new(config) }
+        Self {
+            overrides,
+            config: Arc::new(config),
+        }
     }
 }
 

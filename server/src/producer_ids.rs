@@ -31,7 +31,11 @@ impl ProducerIds {
     ///
     /// # Errors
     /// When no new block could be taken.
-    pub fn take_from_new_block(&self, store: &dyn MetadataStore, node_id: i32) -> Result<i64, ProducerIdError> {
+    pub fn take_from_new_block(
+        &self,
+        store: &dyn MetadataStore,
+        node_id: i32,
+    ) -> Result<i64, ProducerIdError> {
         let mut block = self.lock();
         if let Some(id) = block.next() {
             return Ok(id);

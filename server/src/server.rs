@@ -51,9 +51,17 @@ pub struct Server {
 #[derive(Debug)]
 pub enum StartError {
     /// A listener's host is not an address and no name that the system knows.
-    Resolve { listener: String, host: String, reason: String },
+    Resolve {
+        listener: String,
+        host: String,
+        reason: String,
+    },
     /// A listener's address cannot be had.
-    Bind { listener: String, address: SocketAddr, error: io::Error },
+    Bind {
+        listener: String,
+        address: SocketAddr,
+        error: io::Error,
+    },
     /// The data directory cannot be used.
     Storage(String),
 }
@@ -61,11 +69,32 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resolve { listener, host, reason } => write!(f, "listener {listener}: cannot resolve host {host}: {reason}"),
-            Self::Bind { listener, address, error } if error.kind() == io::ErrorKind::AddrInUse => {
-                write!(f, "listener {listener}: {address} is in use; stop what listens there, or choose another port with --listen")
+            Self::Resolve {
+                listener,
+                host,
+                reason,
+            } => write!(
+                f,
+                "listener {listener}: cannot resolve host {host}: {reason}"
+            ),
+            Self::Bind {
+                listener,
+                address,
+                error,
+            } if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(
+                    f,
+                    "listener {listener}: {address} is in use; stop what listens there, or choose another port with --listen"
+                )
             }
-            Self::Bind { listener, address, error } => write!(f, "listener {listener}: cannot listen on {address}: {error}"),
+            Self::Bind {
+                listener,
+                address,
+                error,
+            } => write!(
+                f,
+                "listener {listener}: cannot listen on {address}: {error}"
+            ),
             Self::Storage(reason) => f.write_str(reason),
         }
     }
@@ -82,9 +111,16 @@ impl Server {
         let config = configs.broker();
         // Addresses first: the mistake that is made most often is told before any file is touched.
         let listeners = bind_all(&config.listeners, config.net.listen_backlog)?;
-        let addresses: Vec<_> = listeners.iter().map(|listener| (listener.name.clone(), listener.local)).collect();
+        let addresses: Vec<_> = listeners
+            .iter()
+            .map(|listener| (listener.name.clone(), listener.local))
+            .collect();
         let (data_dirs, temporary) = directories(&config.storage)?;
-        let opening = Opening { configs, data_dirs: data_dirs.clone(), addresses: addresses.clone() };
+        let opening = Opening {
+            configs,
+            data_dirs: data_dirs.clone(),
+            addresses: addresses.clone(),
+        };
         let broker = tokio::task::spawn_blocking(move || opening.open())
             .await
             .map_err(|panic| StartError::Storage(panic.to_string()))??;
@@ -106,28 +142,37 @@ impl Server {
     pub async fn stop(self) {
         self.shutdown.cancel();
         self.tasks.close();
-        if tokio::time::timeout(STOP_GRACE, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_GRACE, self.tasks.wait())
+            .await
+            .is_err()
+        {
             warn!("some connections did not end in time and are cut off");
         }
         let broker = Arc::clone(&self.broker);
-        if tokio::task::spawn_blocking(move || broker.close()).await.is_err() {
+        if tokio::task::spawn_blocking(move || broker.close())
+            .await
+            .is_err()
+        {
             warn!("closing the logs failed; they are recovered at the next start");
         }
     }
 
     fn accept(&self, listeners: Vec<Listener>) {
         let config = self.broker.config();
-        let count = ConnectionCount::new(
-            config.net.connections_max.unwrap_or(usize::MAX),
-            config.net.connections_per_ip_max.unwrap_or(usize::MAX),
-        );
+        let count = Arc::new(ConnectionCount::default());
         let limits = ConnectionLimits {
             frame_bytes_max: config.net.request_bytes_max,
             idle_max: config.net.connection_idle_max.unwrap_or(IDLE_NEVER),
         };
         for listener in listeners {
             let (broker, count) = (Arc::clone(&self.broker), Arc::clone(&count));
-            let run = listener.run(broker, count, limits, self.tasks.clone(), self.shutdown.clone());
+            let run = listener.run(
+                broker,
+                count,
+                limits,
+                self.tasks.clone(),
+                self.shutdown.clone(),
+            );
             self.tasks.spawn(run);
         }
     }
@@ -155,26 +200,44 @@ impl Opening {
     fn open(self) -> Result<Broker, StartError> {
         let config = self.configs.broker();
         let never_syncs = config.fsync == FsyncPolicy::Never;
-        let OpenedStorage { storage, cluster_id, was_clean } =
-            Storage::open(&self.data_dirs, config.cluster_id.as_deref(), config.node_id).map_err(StartError::Storage)?;
-        let durability = if never_syncs { Durability::PageCache } else { Durability::Disk };
+        let OpenedStorage {
+            storage,
+            cluster_id,
+            was_clean,
+        } = Storage::open(
+            &self.data_dirs,
+            config.cluster_id.as_deref(),
+            config.node_id,
+        )
+        .map_err(StartError::Storage)?;
+        let durability = if never_syncs {
+            Durability::PageCache
+        } else {
+            Durability::Disk
+        };
         let clock = Clock;
-        let store = LocalMetadataStore::open(&self.data_dirs[0], &cluster_id, config.node_id, durability, Box::new(|| Clock.now_ms()))
-            .map_err(|error| StartError::Storage(error.to_string()))?;
+        let store = LocalMetadataStore::open(
+            &self.data_dirs[0],
+            &cluster_id,
+            config.node_id,
+            durability,
+            Box::new(|| Clock.now_ms()),
+        )
+        .map_err(|error| StartError::Storage(error.to_string()))?;
         let store: Arc<dyn MetadataStore> = Arc::new(store);
-        self.register(&*store, &storage, was_clean).map_err(|error| StartError::Storage(error.to_string()))?;
+        self.register(&*store, &storage, was_clean)
+            .map_err(|error| StartError::Storage(error.to_string()))?;
         let fsync = match config.fsync {
             FsyncPolicy::AcksAll => klamm_log_store::partition::FsyncPolicy::AcksAll,
             FsyncPolicy::Always => klamm_log_store::partition::FsyncPolicy::Always,
             FsyncPolicy::Never => klamm_log_store::partition::FsyncPolicy::Never,
         };
-        let expiration_ms = i64::try_from(config.producer_id_expiration.as_millis()).unwrap_or(i64::MAX);
         let broker = Broker {
             node_id: config.node_id,
             clock,
             configs: self.configs,
             metadata: store,
-            partitions: Partitions::new(storage, fsync, expiration_ms, clock),
+            partitions: Partitions::new(storage, fsync, clock),
             groups: GroupCoordinator::default(),
             producer_ids: ProducerIds::default(),
             fetch_sessions: FetchSessions::new(config.fetch_sessions_max),
@@ -185,7 +248,9 @@ impl Opening {
         let image = broker.image();
         broker.image_changed();
         broker.partitions.storage.delete_strays(|name, topic_id| {
-            let topic = name.rsplit_once('-').and_then(|(topic, _)| image.topic(topic));
+            let topic = name
+                .rsplit_once('-')
+                .and_then(|(topic, _)| image.topic(topic));
             topic.is_some_and(|topic| topic_id.is_none_or(|id| id == topic.id))
         });
         if !was_clean {
@@ -195,11 +260,24 @@ impl Opening {
     }
 
     /// Brings the metadata up to date with this start of the broker.
-    fn register(&self, store: &dyn MetadataStore, storage: &Storage, was_clean: bool) -> Result<(), crate::cluster::ProposeError> {
+    fn register(
+        &self,
+        store: &dyn MetadataStore,
+        storage: &Storage,
+        was_clean: bool,
+    ) -> Result<(), crate::cluster::ProposeError> {
         let config = self.configs.broker();
         // With eligible leader replicas, Kafka's controller pins the replicas that must be in sync for the whole cluster.
-        let in_sync_min = self.configs.topic(&Overrides::new()).min_insync_replicas.to_string();
-        let configs = [(ConfigResource::default_broker(), "min.insync.replicas".to_owned(), in_sync_min)];
+        let in_sync_min = self
+            .configs
+            .topic(&Overrides::new())
+            .min_insync_replicas
+            .to_string();
+        let configs = [(
+            ConfigResource::default_broker(),
+            "min.insync.replicas".to_owned(),
+            in_sync_min,
+        )];
         changes::bootstrap(store, &features::bootstrap_levels(), &configs)?;
         changes::elect_leaders(store, config.node_id)?;
         if !was_clean && store.image().topic_count() > 0 {
@@ -244,9 +322,20 @@ fn endpoints(listeners: &[ListenerConfig], addresses: &[(String, SocketAddr)]) -
     addresses
         .iter()
         .map(|(name, local)| {
-            let advertised = listeners.iter().find(|listener| listener.name == *name).and_then(|listener| listener.advertised.clone());
-            let (host, port) = advertised.map_or_else(|| (local.ip().to_string(), local.port()), |advertised| (advertised.host, advertised.port));
-            Endpoint { name: name.clone(), host, port: if port == 0 { local.port() } else { port }, security_protocol: 0 }
+            let advertised = listeners
+                .iter()
+                .find(|listener| listener.name == *name)
+                .and_then(|listener| listener.advertised.clone());
+            let (host, port) = advertised.map_or_else(
+                || (local.ip().to_string(), local.port()),
+                |advertised| (advertised.host, advertised.port),
+            );
+            Endpoint {
+                name: name.clone(),
+                host,
+                port: if port == 0 { local.port() } else { port },
+                security_protocol: 0,
+            }
         })
         .collect()
 }
@@ -256,19 +345,33 @@ fn bind_all(listeners: &[ListenerConfig], backlog: i32) -> Result<Vec<Listener>,
         .iter()
         .map(|listener| {
             let address = resolve(listener)?;
-            Listener::bind(&listener.name, address, backlog)
-                .map_err(|error| StartError::Bind { listener: listener.name.clone(), address, error })
+            Listener::bind(&listener.name, address, backlog).map_err(|error| StartError::Bind {
+                listener: listener.name.clone(),
+                address,
+                error,
+            })
         })
         .collect()
 }
 
 fn resolve(listener: &ListenerConfig) -> Result<SocketAddr, StartError> {
     let Some(host) = &listener.host else {
-        return Ok(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, listener.port)));
+        return Ok(SocketAddr::from((
+            std::net::Ipv6Addr::UNSPECIFIED,
+            listener.port,
+        )));
     };
-    let unresolved = |reason: String| StartError::Resolve { listener: listener.name.clone(), host: host.clone(), reason };
-    let mut addresses = (host.as_str(), listener.port).to_socket_addrs().map_err(|error| unresolved(error.to_string()))?;
-    addresses.next().ok_or_else(|| unresolved("it has no address".to_owned()))
+    let unresolved = |reason: String| StartError::Resolve {
+        listener: listener.name.clone(),
+        host: host.clone(),
+        reason,
+    };
+    let mut addresses = (host.as_str(), listener.port)
+        .to_socket_addrs()
+        .map_err(|error| unresolved(error.to_string()))?;
+    addresses
+        .next()
+        .ok_or_else(|| unresolved("it has no address".to_owned()))
 }
 
 fn directories(storage: &StorageRoot) -> Result<(Vec<PathBuf>, Option<TempDir>), StartError> {
@@ -278,7 +381,9 @@ fn directories(storage: &StorageRoot) -> Result<(Vec<PathBuf>, Option<TempDir>),
             let temporary = tempfile::Builder::new()
                 .prefix("klamm-")
                 .tempdir()
-                .map_err(|error| StartError::Storage(format!("cannot make a temporary directory: {error}")))?;
+                .map_err(|error| {
+                    StartError::Storage(format!("cannot make a temporary directory: {error}"))
+                })?;
             Ok((vec![temporary.path().to_owned()], Some(temporary)))
         }
     }

@@ -34,12 +34,20 @@ impl Storage {
     ///
     /// # Errors
     /// A text for the person who starts the broker.
-    pub fn open(paths: &[PathBuf], cluster_id: Option<&str>, node_id: i32) -> Result<OpenedStorage, String> {
+    pub fn open(
+        paths: &[PathBuf],
+        cluster_id: Option<&str>,
+        node_id: i32,
+    ) -> Result<OpenedStorage, String> {
         let mut dirs: Vec<LogDir> = Vec::with_capacity(paths.len());
         for path in paths {
-            let known = dirs.first().map(|dir| dir.meta().cluster_id.as_str()).or(cluster_id);
+            let known = dirs
+                .first()
+                .map(|dir| dir.meta().cluster_id.as_str())
+                .or(cluster_id);
             let meta = MetaProperties {
-                cluster_id: known.map_or_else(|| kafka_uuid::text(kafka_uuid::random()), str::to_owned),
+                cluster_id: known
+                    .map_or_else(|| kafka_uuid::text(kafka_uuid::random()), str::to_owned),
                 node_id,
                 directory_id: kafka_uuid::text(kafka_uuid::random()),
             };
@@ -57,19 +65,33 @@ impl Storage {
         }
         let was_clean = dirs.iter().all(LogDir::was_closed);
         let cluster_id = dirs[0].meta().cluster_id.clone();
-        let storage = Self { dirs, places: Mutex::default() };
+        let storage = Self {
+            dirs,
+            places: Mutex::default(),
+        };
         storage.find_logs()?;
-        Ok(OpenedStorage { storage, cluster_id, was_clean })
+        Ok(OpenedStorage {
+            storage,
+            cluster_id,
+            was_clean,
+        })
     }
 
     /// Opens a log, which is made in the directory with the fewest logs when it is new. Blocks on the disk.
     ///
     /// # Errors
     /// A text for the log.
-    pub fn open_log(&self, name: &str, topic_id: Uuid, opening: LogOpening) -> Result<Arc<Partition>, String> {
+    pub fn open_log(
+        &self,
+        name: &str,
+        topic_id: Uuid,
+        opening: LogOpening,
+    ) -> Result<Arc<Partition>, String> {
         let place = self.place(name);
         let metadata = format!("version: 0\ntopic_id: {}", kafka_uuid::text(topic_id));
-        self.dirs[place].open_partition(name, &metadata, opening).map_err(|error| error.to_string())
+        self.dirs[place]
+            .open_partition(name, &metadata, opening)
+            .map_err(|error| error.to_string())
     }
 
     /// Deletes logs. Blocks on the disk.
@@ -79,7 +101,10 @@ impl Storage {
             let mut places = self.lock();
             for name in names {
                 if let Some(place) = places.remove(name) {
-                    by_place.entry(place).or_default().push((name, Uuid::new_v4().as_u128()));
+                    by_place
+                        .entry(place)
+                        .or_default()
+                        .push((name, Uuid::new_v4().as_u128()));
                 }
             }
         }
@@ -114,8 +139,14 @@ impl Storage {
         for dir in &self.dirs {
             for log in dir.found().unwrap_or_default() {
                 let topic_id = log.metadata.as_deref().and_then(topic_id);
-                if log.name != METADATA_DIRECTORY && is_log_name(&log.name) && !is_known(&log.name, topic_id) {
-                    warn!(name = log.name, "a log of a topic that was deleted is removed");
+                if log.name != METADATA_DIRECTORY
+                    && is_log_name(&log.name)
+                    && !is_known(&log.name, topic_id)
+                {
+                    warn!(
+                        name = log.name,
+                        "a log of a topic that was deleted is removed"
+                    );
                     self.delete_logs(&[log.name]);
                 }
             }
@@ -124,7 +155,10 @@ impl Storage {
 
     /// The ids of the directories, as `meta.properties` has them.
     pub fn directory_ids(&self) -> Vec<Uuid> {
-        self.dirs.iter().filter_map(|dir| kafka_uuid::parse(&dir.meta().directory_id)).collect()
+        self.dirs
+            .iter()
+            .filter_map(|dir| kafka_uuid::parse(&dir.meta().directory_id))
+            .collect()
     }
 
     /// The paths of the directories.
@@ -140,7 +174,10 @@ impl Storage {
     fn find_logs(&self) -> Result<(), String> {
         let mut places = self.lock();
         for (place, dir) in self.dirs.iter().enumerate() {
-            for log in dir.found().map_err(|error| format!("{}: {error}", dir.path().display()))? {
+            for log in dir
+                .found()
+                .map_err(|error| format!("{}: {error}", dir.path().display()))?
+            {
                 places.insert(log.name, place);
             }
         }
@@ -154,7 +191,9 @@ impl Storage {
         }
         let mut counts = vec![0_usize; self.dirs.len()];
         places.values().for_each(|place| counts[*place] += 1);
-        let place = (0..counts.len()).min_by_key(|place| counts[*place]).expect("there is a directory");
+        let place = (0..counts.len())
+            .min_by_key(|place| counts[*place])
+            .expect("there is a directory");
         places.insert(name.to_owned(), place);
         place
     }
@@ -172,10 +211,13 @@ impl std::fmt::Debug for Storage {
 
 /// Whether a directory's name is that of a log: a topic, a dash and a number.
 fn is_log_name(name: &str) -> bool {
-    name.rsplit_once('-').is_some_and(|(topic, index)| !topic.is_empty() && index.parse::<u32>().is_ok())
+    name.rsplit_once('-')
+        .is_some_and(|(topic, index)| !topic.is_empty() && index.parse::<u32>().is_ok())
 }
 
 /// The topic id in the text of `partition.metadata`.
 fn topic_id(metadata: &str) -> Option<Uuid> {
-    metadata.lines().find_map(|line| kafka_uuid::parse(line.strip_prefix("topic_id: ")?.trim()))
+    metadata
+        .lines()
+        .find_map(|line| kafka_uuid::parse(line.strip_prefix("topic_id: ")?.trim()))
 }

@@ -90,7 +90,12 @@ struct Answer {
 
 impl GroupCoordinator {
     /// Carries out a command of one group and waits until its answer may leave.
-    pub async fn submit(&self, broker: &Arc<Broker>, group_id: &str, command: Command) -> Result<Reply, CoordinatorError> {
+    pub async fn submit(
+        &self,
+        broker: &Arc<Broker>,
+        group_id: &str,
+        command: Command,
+    ) -> Result<Reply, CoordinatorError> {
         self.ensure_topic(broker).await?;
         let cells = self.cells()?;
         let cell = &cells[partition_for(group_id, cells.len())];
@@ -98,9 +103,15 @@ impl GroupCoordinator {
     }
 
     /// Carries out the same command on every shard.
-    pub async fn submit_to_all(&self, broker: &Arc<Broker>, command: Command) -> Result<Vec<Reply>, CoordinatorError> {
+    pub async fn submit_to_all(
+        &self,
+        broker: &Arc<Broker>,
+        command: Command,
+    ) -> Result<Vec<Reply>, CoordinatorError> {
         // Without an offsets topic there are no groups, and asking for them makes none.
-        let Ok(cells) = self.cells() else { return Ok(Vec::new()) };
+        let Ok(cells) = self.cells() else {
+            return Ok(Vec::new());
+        };
         let mut replies = Vec::with_capacity(cells.len());
         for cell in cells {
             replies.push(self.submit_to(broker, cell, command.clone()).await?);
@@ -118,14 +129,21 @@ impl GroupCoordinator {
             return Ok(());
         }
         let creator = Arc::clone(broker);
-        let created = tokio::task::spawn_blocking(move || creator.ensure_internal_topic(GROUP_METADATA_TOPIC_NAME)).await;
+        let created = tokio::task::spawn_blocking(move || {
+            creator.ensure_internal_topic(GROUP_METADATA_TOPIC_NAME)
+        })
+        .await;
         match created {
             Ok(Ok(partition_count)) => {
                 self.open(partition_count);
                 Ok(())
             }
             Ok(Err(reason)) => {
-                error!(reason, topic = GROUP_METADATA_TOPIC_NAME, "internal topic could not be created");
+                error!(
+                    reason,
+                    topic = GROUP_METADATA_TOPIC_NAME,
+                    "internal topic could not be created"
+                );
                 Err(CoordinatorError::NotAvailable)
             }
             Err(_) => Err(CoordinatorError::NotAvailable),
@@ -134,7 +152,12 @@ impl GroupCoordinator {
 
     /// Prepares the shards of an offsets topic that exists, and loads them so that their timers run.
     pub async fn load_all(&self, broker: &Arc<Broker>) {
-        let Some(count) = broker.metadata.image().topic(GROUP_METADATA_TOPIC_NAME).map(|topic| topic.partitions.len()) else {
+        let Some(count) = broker
+            .metadata
+            .image()
+            .topic(GROUP_METADATA_TOPIC_NAME)
+            .map(|topic| topic.partitions.len())
+        else {
             return;
         };
         self.open(count);
@@ -158,9 +181,17 @@ impl GroupCoordinator {
         loop {
             let moved = self.deadline_moved.notified();
             let now_ms = broker.clock.now_ms();
-            let next_ms = self.cells.get().into_iter().flatten().map(|cell| cell.deadline_ms.load(Ordering::Acquire)).min();
+            let next_ms = self
+                .cells
+                .get()
+                .into_iter()
+                .flatten()
+                .map(|cell| cell.deadline_ms.load(Ordering::Acquire))
+                .min();
             let sleep = match next_ms {
-                Some(next_ms) if next_ms != NO_DEADLINE_MS => Duration::from_millis(u64::try_from(next_ms - now_ms).unwrap_or(0)),
+                Some(next_ms) if next_ms != NO_DEADLINE_MS => {
+                    Duration::from_millis(u64::try_from(next_ms - now_ms).unwrap_or(0))
+                }
                 Some(_) | None => SLEEP_MAX,
             };
             tokio::select! {
@@ -180,7 +211,12 @@ impl GroupCoordinator {
         }
     }
 
-    async fn submit_to(&self, broker: &Arc<Broker>, cell: &Arc<Cell>, command: Command) -> Result<Reply, CoordinatorError> {
+    async fn submit_to(
+        &self,
+        broker: &Arc<Broker>,
+        cell: &Arc<Cell>,
+        command: Command,
+    ) -> Result<Reply, CoordinatorError> {
         self.ensure_loaded(broker, cell).await?;
         let (sender, receiver) = oneshot::channel();
         let before_ms = cell.deadline_ms.load(Ordering::Acquire);
@@ -194,11 +230,19 @@ impl GroupCoordinator {
             self.deadline_moved.notify_one();
         }
         let answer = receiver.await.map_err(|_| CoordinatorError::Lost)?;
-        answer.log.committed(answer.end).await.map_err(|_| CoordinatorError::Lost)?;
+        answer
+            .log
+            .committed(answer.end)
+            .await
+            .map_err(|_| CoordinatorError::Lost)?;
         Ok(answer.reply)
     }
 
-    async fn ensure_loaded(&self, broker: &Arc<Broker>, cell: &Arc<Cell>) -> Result<(), CoordinatorError> {
+    async fn ensure_loaded(
+        &self,
+        broker: &Arc<Broker>,
+        cell: &Arc<Cell>,
+    ) -> Result<(), CoordinatorError> {
         if cell.lock().is_some() {
             return Ok(());
         }
@@ -214,7 +258,10 @@ impl GroupCoordinator {
                 Ok(())
             }
             Ok(Err(reason)) => {
-                error!(partition = cell.index, reason, "group coordinator could not load its partition");
+                error!(
+                    partition = cell.index,
+                    reason, "group coordinator could not load its partition"
+                );
                 Err(CoordinatorError::Lost)
             }
             Err(_) => Err(CoordinatorError::Lost),
@@ -222,7 +269,12 @@ impl GroupCoordinator {
     }
 
     fn open(&self, partition_count: usize) {
-        self.cells.get_or_init(|| (0..).take(partition_count).map(|index| Arc::new(Cell::new(index))).collect());
+        self.cells.get_or_init(|| {
+            (0..)
+                .take(partition_count)
+                .map(|index| Arc::new(Cell::new(index)))
+                .collect()
+        });
     }
 
     fn cells(&self) -> Result<&Vec<Arc<Cell>>, CoordinatorError> {
@@ -232,15 +284,29 @@ impl GroupCoordinator {
 
 impl Cell {
     fn new(index: i32) -> Self {
-        Self { index, deadline_ms: AtomicI64::new(NO_DEADLINE_MS), loading: tokio::sync::Mutex::default(), live: Mutex::default() }
+        Self {
+            index,
+            deadline_ms: AtomicI64::new(NO_DEADLINE_MS),
+            loading: tokio::sync::Mutex::default(),
+            live: Mutex::default(),
+        }
     }
 
     fn load(&self, broker: &Broker) -> Result<(), String> {
-        let log = broker.partition_by_name(GROUP_METADATA_TOPIC_NAME, self.index).map_err(|error| error.to_string())?;
+        let log = broker
+            .partition_by_name(GROUP_METADATA_TOPIC_NAME, self.index)
+            .map_err(|error| error.to_string())?;
         let now_ms = broker.clock.now_ms();
         let shard = load(&log, broker.group_config(), now_ms)?;
-        let live = Live { shard, log, next_ticket: 0, waiting: HashMap::new(), now_ms };
-        self.deadline_ms.store(live.deadline_ms(), Ordering::Release);
+        let live = Live {
+            shard,
+            log,
+            next_ticket: 0,
+            waiting: HashMap::new(),
+            now_ms,
+        };
+        self.deadline_ms
+            .store(live.deadline_ms(), Ordering::Release);
         *self.lock() = Some(live);
         Ok(())
     }
@@ -254,9 +320,14 @@ impl Cell {
         let now = Millis(live.now_ms);
         let step = call(live, now);
         match live.carry_out(step) {
-            Ok(()) => self.deadline_ms.store(live.deadline_ms(), Ordering::Release),
+            Ok(()) => self
+                .deadline_ms
+                .store(live.deadline_ms(), Ordering::Release),
             Err(reason) => {
-                error!(partition = self.index, reason, "group coordinator could not write and starts over");
+                error!(
+                    partition = self.index,
+                    reason, "group coordinator could not write and starts over"
+                );
                 self.deadline_ms.store(NO_DEADLINE_MS, Ordering::Release);
                 *cell = None;
             }
@@ -270,7 +341,9 @@ impl Cell {
 
 impl Live {
     fn deadline_ms(&self) -> i64 {
-        self.shard.next_deadline().map_or(NO_DEADLINE_MS, |deadline| deadline.0)
+        self.shard
+            .next_deadline()
+            .map_or(NO_DEADLINE_MS, |deadline| deadline.0)
     }
 
     fn carry_out(&mut self, step: Step) -> Result<(), String> {
@@ -279,7 +352,11 @@ impl Live {
         for (ticket, reply) in step.replies {
             if let Some(waiter) = self.waiting.remove(&ticket) {
                 // The client may have gone; its answer is of no use to anybody else.
-                let _ = waiter.send(Answer { reply, log: Arc::clone(&self.log), end });
+                let _ = waiter.send(Answer {
+                    reply,
+                    log: Arc::clone(&self.log),
+                    end,
+                });
             }
         }
         Ok(())
@@ -297,7 +374,9 @@ impl Live {
                 rest = after;
             }
             let batch = builder.build().map_err(|error| error.to_string())?;
-            self.log.append(&batch, AppendOptions::coordinator(self.now_ms)).map_err(|error| error.to_string())?;
+            self.log
+                .append(&batch, AppendOptions::coordinator(self.now_ms))
+                .map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -305,8 +384,10 @@ impl Live {
 
 /// The partition of the offsets topic that a group lives in: Java's hash of the name, made non-negative, modulo the
 /// number of partitions (`GroupCoordinatorService.partitionFor`).
-fn partition_for(group_id: &str, partition_count: usize) -> usize {
-    let hash = group_id.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+pub fn partition_for(group_id: &str, partition_count: usize) -> usize {
+    let hash = group_id.encode_utf16().fold(0_i32, |hash, unit| {
+        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
+    });
     // Utils.abs: the smallest number has no opposite and becomes 0.
     let positive = hash.checked_abs().unwrap_or(0);
     usize::try_from(positive).unwrap_or(0) % partition_count

@@ -1,7 +1,9 @@
 //! Builds a shard from what its partition says. Blocks on the disk.
 
 use bytes::Bytes;
-use klamm_group_coordinator::{GroupConfig, Millis, ProducerId, Replayed, Shard, TransactionOutcome};
+use klamm_group_coordinator::{
+    GroupConfig, Millis, ProducerId, Replayed, Shard, TransactionOutcome,
+};
 use klamm_log_store::batch::{Batch, EndMarker, RawBatch};
 use klamm_log_store::engine::FirstBatch;
 use klamm_log_store::partition::{Partition, ReadLimit};
@@ -19,16 +21,24 @@ const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
 /// record must not serve.
 pub fn load(log: &Partition, config: GroupConfig, now_ms: i64) -> Result<Shard, String> {
     let mut shard = Shard::new(config);
-    let mut replay = Replay { shard: &mut shard, record_count: 0, skipped_count: 0 };
+    let mut replay = Replay {
+        shard: &mut shard,
+        record_count: 0,
+        skipped_count: 0,
+    };
     let ends = log.ends();
     let mut next = ends.log_start;
     while next < ends.written_end {
-        let read = log.read(next, READ_BYTES, FirstBatch::Always, ReadLimit::LogEnd).map_err(|error| error.to_string())?;
+        let read = log
+            .read(next, READ_BYTES, FirstBatch::Always, ReadLimit::LogEnd)
+            .map_err(|error| error.to_string())?;
         let before = next;
         for slice in &read.slices {
             let mut bytes = slice.read_to_bytes().map_err(|error| error.to_string())?;
             while !bytes.is_empty() {
-                let batch = RawBatch::split_from(&mut bytes).and_then(RawBatch::check).map_err(|error| error.to_string())?;
+                let batch = RawBatch::split_from(&mut bytes)
+                    .and_then(RawBatch::check)
+                    .map_err(|error| error.to_string())?;
                 next = batch.header().end_offset();
                 replay.batch(&batch)?;
             }
@@ -39,10 +49,17 @@ pub fn load(log: &Partition, config: GroupConfig, now_ms: i64) -> Result<Shard, 
     }
     let (record_count, skipped_count) = (replay.record_count, replay.skipped_count);
     if skipped_count > 0 {
-        warn!(skipped_count, "records of newer group protocols were left alone");
+        warn!(
+            skipped_count,
+            "records of newer group protocols were left alone"
+        );
     }
     if record_count > 0 {
-        info!(record_count, end = next.0, "group coordinator loaded a partition");
+        info!(
+            record_count,
+            end = next.0,
+            "group coordinator loaded a partition"
+        );
     }
     shard.loaded(Millis(now_ms));
     Ok(shard)
@@ -58,13 +75,19 @@ impl Replay<'_> {
     fn batch(&mut self, batch: &Batch) -> Result<(), String> {
         let header = batch.header();
         let producer = ProducerId(header.producer_id.0);
-        let section = batch.records(DECOMPRESSED_BYTES_MAX).map_err(|error| error.to_string())?;
+        let section = batch
+            .records(DECOMPRESSED_BYTES_MAX)
+            .map_err(|error| error.to_string())?;
         for record in section.iter() {
             let record = record.map_err(|error| error.to_string())?;
             if header.attributes.is_control() {
                 match EndMarker::parse(&record) {
-                    Some((EndMarker::Commit, _)) => self.shard.replay_marker(producer, TransactionOutcome::Committed),
-                    Some((EndMarker::Abort, _)) => self.shard.replay_marker(producer, TransactionOutcome::Aborted),
+                    Some((EndMarker::Commit, _)) => self
+                        .shard
+                        .replay_marker(producer, TransactionOutcome::Committed),
+                    Some((EndMarker::Abort, _)) => self
+                        .shard
+                        .replay_marker(producer, TransactionOutcome::Aborted),
                     None => {}
                 }
                 continue;

@@ -3,4 +3,4 @@
 mod driver;
 mod loader;
 
-pub use driver::{CoordinatorError, GroupCoordinator};
+pub use driver::{CoordinatorError, GroupCoordinator, partition_for};

@@ -88,7 +88,12 @@ impl PartitionAnswer {
 
 /// Reads every target once. The first partition that has records gives at least one batch, whatever the limits say.
 pub fn read(targets: &[Target], limits: Limits) -> Round {
-    let mut round = Round { answers: Vec::with_capacity(targets.len()), readable_bytes: 0, is_urgent: false, seen: Vec::with_capacity(targets.len()) };
+    let mut round = Round {
+        answers: Vec::with_capacity(targets.len()),
+        readable_bytes: 0,
+        is_urgent: false,
+        seen: Vec::with_capacity(targets.len()),
+    };
     let mut bytes_left = limits.bytes_max;
     let mut at_least_one_batch = true;
     for target in targets {
@@ -99,7 +104,9 @@ pub fn read(targets: &[Target], limits: Limits) -> Round {
         };
         let bytes = answer.records_bytes();
         at_least_one_batch &= bytes == 0;
-        bytes_left = bytes_left.saturating_sub(i32::try_from(bytes).unwrap_or(i32::MAX)).max(0);
+        bytes_left = bytes_left
+            .saturating_sub(i32::try_from(bytes).unwrap_or(i32::MAX))
+            .max(0);
         round.readable_bytes += bytes as u64;
         round.is_urgent |= answer.error.is_some() || answer.diverging.is_some();
         round.answers.push(answer);
@@ -119,11 +126,20 @@ pub fn wait(targets: &[Target], limits: Limits, round: &Round, bytes_min: u64) -
     wait
 }
 
-fn read_target(target: &Target, limits: Limits, bytes_max: i32, at_least_one_batch: bool) -> Result<(PartitionAnswer, Offset), ErrorCode> {
+fn read_target(
+    target: &Target,
+    limits: Limits,
+    bytes_max: i32,
+    at_least_one_batch: bool,
+) -> Result<(PartitionAnswer, Offset), ErrorCode> {
     let log = target.log.as_ref().map_err(|error| *error)?;
     check_epoch(log, target.wanted.current_leader_epoch)?;
     if limits.is_from_follower {
-        return Err(if target.wanted.current_leader_epoch.is_some() { ErrorCode::UnknownLeaderEpoch } else { ErrorCode::NotLeaderOrFollower });
+        return Err(if target.wanted.current_leader_epoch.is_some() {
+            ErrorCode::UnknownLeaderEpoch
+        } else {
+            ErrorCode::NotLeaderOrFollower
+        });
     }
     let ends = log.ends();
     let from = Offset(target.wanted.fetch_offset);
@@ -134,21 +150,29 @@ fn read_target(target: &Target, limits: Limits, bytes_max: i32, at_least_one_bat
         last_stable: ends.last_stable.0,
         log_start: ends.log_start.0,
         diverging: divergence(log, target.wanted, ends.log_start)?,
-        aborted: None,
+        aborted: (limits.read == ReadLimit::LastStable).then(Vec::new),
         records: Vec::new(),
     };
     let seen = ends.at(limits.read);
     if answer.diverging.is_some() {
         return Ok((answer, seen));
     }
-    // A negative limit is an internal error of Apache Kafka, unless there is nothing to read.
-    let Ok(bytes_max) = usize::try_from(bytes_max) else {
-        return if from == seen { Ok((answer, seen)) } else { Err(ErrorCode::UnknownServerError) };
+    let is_negative = bytes_max < 0;
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(0);
+    let first_batch = if at_least_one_batch {
+        FirstBatch::Always
+    } else {
+        FirstBatch::WithinLimit
     };
-    let first_batch = if at_least_one_batch { FirstBatch::Always } else { FirstBatch::WithinLimit };
-    let read = log.read(from, bytes_max, first_batch, limits.read).map_err(|error| errors::of_read_error(&error))?;
-    if limits.read == ReadLimit::LastStable {
-        answer.aborted = Some(if read.slices.is_empty() { Vec::new() } else { log.aborted_txns(from, seen) });
+    let read = log
+        .read(from, bytes_max, first_batch, limits.read)
+        .map_err(|error| errors::of_read_error(&error))?;
+    if is_negative && from < seen {
+        // A negative limit is an internal error of Apache Kafka, once there is something to read.
+        return Err(ErrorCode::UnknownServerError);
+    }
+    if limits.read == ReadLimit::LastStable && !read.slices.is_empty() {
+        answer.aborted = Some(log.aborted_txns(from, seen));
     }
     answer.records = read.slices;
     Ok((answer, seen))
@@ -165,8 +189,14 @@ pub fn check_epoch(log: &Partition, known: Option<i32>) -> Result<(), ErrorCode>
 }
 
 /// Where the log of the client stops being a prefix of this one, if it does.
-fn divergence(log: &Partition, wanted: Wanted, log_start: Offset) -> Result<Option<EpochEnd>, ErrorCode> {
-    let Some(last_fetched) = wanted.last_fetched_epoch else { return Ok(None) };
+fn divergence(
+    log: &Partition,
+    wanted: Wanted,
+    log_start: Offset,
+) -> Result<Option<EpochEnd>, ErrorCode> {
+    let Some(last_fetched) = wanted.last_fetched_epoch else {
+        return Ok(None);
+    };
     let end = log.epoch_end_offset(LeaderEpoch(last_fetched));
     if end == EpochEnd::UNKNOWN || wanted.fetch_offset < log_start.0 {
         return Err(ErrorCode::OffsetOutOfRange);

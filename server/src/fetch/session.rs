@@ -53,9 +53,16 @@ pub enum FetchContext {
     /// All partitions are in the request, all are in the answer, nothing is remembered.
     Sessionless(Vec<(PartitionKey, Wanted)>),
     /// As sessionless, and a session is made of it.
-    Full { wanted: Vec<(PartitionKey, Wanted)>, uses_topic_ids: bool },
+    Full {
+        wanted: Vec<(PartitionKey, Wanted)>,
+        uses_topic_ids: bool,
+    },
     /// The request changed a session; the answer names what is new.
-    Incremental { session: Arc<Session>, epoch: i32, wanted: Vec<(PartitionKey, Wanted)> },
+    Incremental {
+        session: Arc<Session>,
+        epoch: i32,
+        wanted: Vec<(PartitionKey, Wanted)>,
+    },
 }
 
 /// The sessions of one broker.
@@ -95,7 +102,10 @@ struct CachedPartition {
 
 impl FetchSessions {
     pub fn new(slots_max: usize) -> Self {
-        Self { slots_max, sessions: Mutex::default() }
+        Self {
+            slots_max,
+            sessions: Mutex::default(),
+        }
     }
 
     /// Finds out how a request is to be answered; an incremental one changes its session.
@@ -117,7 +127,10 @@ impl FetchSessions {
             if epoch == FINAL_EPOCH {
                 return FetchContext::Sessionless(wanted);
             }
-            return FetchContext::Full { wanted, uses_topic_ids };
+            return FetchContext::Full {
+                wanted,
+                uses_topic_ids,
+            };
         }
         let Some(session) = self.lock().get(&session_id).cloned() else {
             return FetchContext::Refused(ErrorCode::FetchSessionIdNotFound);
@@ -139,7 +152,11 @@ impl FetchSessions {
         state.epoch = next_epoch(epoch);
         let (epoch, wanted) = (state.epoch, state.wanted());
         drop(state);
-        FetchContext::Incremental { session, epoch, wanted }
+        FetchContext::Incremental {
+            session,
+            epoch,
+            wanted,
+        }
     }
 
     /// Remembers the partitions of a full request. Returns the id to answer with, [`NO_SESSION`] when there is no room.
@@ -156,9 +173,20 @@ impl FetchSessions {
         if sessions.len() >= self.slots_max && !evict(&mut sessions, partitions.len(), now_ms) {
             return NO_SESSION;
         }
-        let mut state = SessionState { epoch: next_epoch(INITIAL_EPOCH), used_ms: now_ms, by_order: BTreeMap::new(), orders: HashMap::new(), next_order: 0 };
+        let mut state = SessionState {
+            epoch: next_epoch(INITIAL_EPOCH),
+            used_ms: now_ms,
+            by_order: BTreeMap::new(),
+            orders: HashMap::new(),
+            next_order: 0,
+        };
         for (key, wanted, outcome) in partitions {
-            state.add(CachedPartition { key, wanted, high_watermark: outcome.high_watermark, log_start_offset: outcome.log_start_offset });
+            state.add(CachedPartition {
+                key,
+                wanted,
+                high_watermark: outcome.high_watermark,
+                log_start_offset: outcome.log_start_offset,
+            });
         }
         let id = loop {
             let id = new_id();
@@ -166,7 +194,15 @@ impl FetchSessions {
                 break id;
             }
         };
-        sessions.insert(id, Arc::new(Session { id, uses_topic_ids, created_ms: now_ms, state: Mutex::new(state) }));
+        sessions.insert(
+            id,
+            Arc::new(Session {
+                id,
+                uses_topic_ids,
+                created_ms: now_ms,
+                state: Mutex::new(state),
+            }),
+        );
         id
     }
 
@@ -184,12 +220,19 @@ impl Session {
     ///
     /// # Errors
     /// INVALID_FETCH_SESSION_EPOCH when another request of the session came in between.
-    pub fn select(&self, epoch: i32, outcomes: &[(PartitionKey, Outcome)]) -> Result<Vec<bool>, ErrorCode> {
+    pub fn select(
+        &self,
+        epoch: i32,
+        outcomes: &[(PartitionKey, Outcome)],
+    ) -> Result<Vec<bool>, ErrorCode> {
         let mut state = self.lock();
         if state.epoch != epoch {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
         }
-        Ok(outcomes.iter().map(|(key, outcome)| state.must_answer(key, outcome)).collect())
+        Ok(outcomes
+            .iter()
+            .map(|(key, outcome)| state.must_answer(key, outcome))
+            .collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, SessionState> {
@@ -206,9 +249,18 @@ impl SessionState {
 
     fn update(&mut self, wanted: &[(PartitionKey, Wanted)], forgotten: &[PartitionKey]) {
         for (key, wanted) in wanted {
-            match self.orders.get(key).and_then(|order| self.by_order.get_mut(order)) {
+            match self
+                .orders
+                .get(key)
+                .and_then(|order| self.by_order.get_mut(order))
+            {
                 Some(cached) => cached.wanted = *wanted,
-                None => self.add(CachedPartition { key: key.clone(), wanted: *wanted, high_watermark: -1, log_start_offset: -1 }),
+                None => self.add(CachedPartition {
+                    key: key.clone(),
+                    wanted: *wanted,
+                    high_watermark: -1,
+                    log_start_offset: -1,
+                }),
             }
         }
         for key in forgotten {
@@ -219,15 +271,28 @@ impl SessionState {
     }
 
     fn wanted(&self) -> Vec<(PartitionKey, Wanted)> {
-        self.by_order.values().map(|cached| (cached.key.clone(), cached.wanted)).collect()
+        self.by_order
+            .values()
+            .map(|cached| (cached.key.clone(), cached.wanted))
+            .collect()
     }
 
     fn must_answer(&mut self, key: &PartitionKey, outcome: &Outcome) -> bool {
-        let Some(&order) = self.orders.get(key) else { return false };
-        let cached = self.by_order.get_mut(&order).expect("orders and by_order name the same partitions");
-        let is_changed = cached.high_watermark != outcome.high_watermark || cached.log_start_offset != outcome.log_start_offset;
+        let Some(&order) = self.orders.get(key) else {
+            return false;
+        };
+        let cached = self
+            .by_order
+            .get_mut(&order)
+            .expect("orders and by_order name the same partitions");
+        let is_changed = cached.high_watermark != outcome.high_watermark
+            || cached.log_start_offset != outcome.log_start_offset;
         // A partition with an error is forgotten so far as to be named again when the error has gone.
-        cached.high_watermark = if outcome.has_error { -1 } else { outcome.high_watermark };
+        cached.high_watermark = if outcome.has_error {
+            -1
+        } else {
+            outcome.high_watermark
+        };
         cached.log_start_offset = outcome.log_start_offset;
         if outcome.has_records {
             let cached = self.by_order.remove(&order).expect("it was just found");
@@ -240,7 +305,10 @@ impl SessionState {
 /// Makes room for a session of `partition_count` partitions: the one that was not used for longest gives way when
 /// it is stale, else the smallest one that is old enough and not larger than the new one.
 fn evict(sessions: &mut HashMap<i32, Arc<Session>>, partition_count: usize, now_ms: i64) -> bool {
-    let stalest = sessions.values().map(|session| (session.lock().used_ms, session.id)).min();
+    let stalest = sessions
+        .values()
+        .map(|session| (session.lock().used_ms, session.id))
+        .min();
     let victim = match stalest {
         Some((used_ms, id)) if now_ms - used_ms > EVICTION_AGE_MS => Some(id),
         _ => sessions
@@ -270,11 +338,25 @@ mod tests {
 
     use super::*;
 
-    const WANTED: Wanted = Wanted { fetch_offset: 0, bytes_max: 1000, current_leader_epoch: None, last_fetched_epoch: None };
-    const IDLE: Outcome = Outcome { has_records: false, has_error: false, has_diverging_epoch: false, high_watermark: 0, log_start_offset: 0 };
+    const WANTED: Wanted = Wanted {
+        fetch_offset: 0,
+        bytes_max: 1000,
+        current_leader_epoch: None,
+        last_fetched_epoch: None,
+    };
+    const IDLE: Outcome = Outcome {
+        has_records: false,
+        has_error: false,
+        has_diverging_epoch: false,
+        high_watermark: 0,
+        log_start_offset: 0,
+    };
 
     fn key(index: i32) -> PartitionKey {
-        (TopicRef::Name(TopicName(StrBytes::from_static_str("t"))), index)
+        (
+            TopicRef::Name(TopicName(StrBytes::from_static_str("t"))),
+            index,
+        )
     }
 
     fn session_of(sessions: &FetchSessions, count: i32, now_ms: i64, id: i32) -> i32 {
@@ -287,25 +369,71 @@ mod tests {
         // Three partitions are known; one gets records, one an error, one nothing. The error is told again when it ends.
         let sessions = FetchSessions::new(10);
         let id = session_of(&sessions, 3, 0, 7);
-        let FetchContext::Incremental { session, epoch, wanted } = sessions.context(id, 1, vec![], &[], false, 1) else { panic!("incremental") };
+        let FetchContext::Incremental {
+            session,
+            epoch,
+            wanted,
+        } = sessions.context(id, 1, vec![], &[], false, 1)
+        else {
+            panic!("incremental")
+        };
         assert_eq!(wanted.len(), 3);
         let outcomes = [
-            (key(0), Outcome { has_records: true, ..IDLE }),
-            (key(1), Outcome { has_error: true, high_watermark: -1, ..IDLE }),
+            (
+                key(0),
+                Outcome {
+                    has_records: true,
+                    ..IDLE
+                },
+            ),
+            (
+                key(1),
+                Outcome {
+                    has_error: true,
+                    high_watermark: -1,
+                    ..IDLE
+                },
+            ),
             (key(2), IDLE),
         ];
-        assert_eq!(session.select(epoch, &outcomes), Ok(vec![true, true, false]));
-        let FetchContext::Incremental { session, epoch, wanted } = sessions.context(id, 2, vec![], &[], false, 2) else { panic!("incremental") };
+        assert_eq!(
+            session.select(epoch, &outcomes),
+            Ok(vec![true, true, false])
+        );
+        let FetchContext::Incremental {
+            session,
+            epoch,
+            wanted,
+        } = sessions.context(id, 2, vec![], &[], false, 2)
+        else {
+            panic!("incremental")
+        };
         // The partition that had records is served last from now on.
-        assert_eq!(wanted.iter().map(|((_, index), _)| *index).collect::<Vec<_>>(), [1, 2, 0]);
-        assert_eq!(session.select(epoch, &[(key(1), IDLE), (key(2), IDLE), (key(0), IDLE)]), Ok(vec![true, false, false]));
+        assert_eq!(
+            wanted
+                .iter()
+                .map(|((_, index), _)| *index)
+                .collect::<Vec<_>>(),
+            [1, 2, 0]
+        );
+        assert_eq!(
+            session.select(epoch, &[(key(1), IDLE), (key(2), IDLE), (key(0), IDLE)]),
+            Ok(vec![true, false, false])
+        );
     }
 
     #[test]
     fn a_request_that_does_not_fit_its_session_is_refused() {
         let sessions = FetchSessions::new(10);
         let id = session_of(&sessions, 1, 0, 7);
-        let refusal = |session_id, epoch, by_id| match sessions.context(session_id, epoch, vec![], &[], by_id, 1) {
+        let refusal = |session_id, epoch, by_id| match sessions.context(
+            session_id,
+            epoch,
+            vec![],
+            &[],
+            by_id,
+            1,
+        ) {
             FetchContext::Refused(error) => error,
             other => panic!("{other:?}"),
         };
@@ -318,8 +446,14 @@ mod tests {
     fn forgetting_the_last_partition_closes_the_session() {
         let sessions = FetchSessions::new(10);
         let id = session_of(&sessions, 1, 0, 7);
-        assert!(matches!(sessions.context(id, 1, vec![], &[key(0)], false, 1), FetchContext::Sessionless(_)));
-        assert!(matches!(sessions.context(id, 2, vec![], &[], false, 1), FetchContext::Refused(ErrorCode::FetchSessionIdNotFound)));
+        assert!(matches!(
+            sessions.context(id, 1, vec![], &[key(0)], false, 1),
+            FetchContext::Sessionless(_)
+        ));
+        assert!(matches!(
+            sessions.context(id, 2, vec![], &[], false, 1),
+            FetchContext::Refused(ErrorCode::FetchSessionIdNotFound)
+        ));
     }
 
     #[test]
@@ -329,11 +463,17 @@ mod tests {
         assert_eq!(session_of(&sessions, 2, 1, 8), NO_SESSION);
         assert_eq!(session_of(&sessions, 2, EVICTION_AGE_MS + 1, 9), 9);
         // Used just now, too young to be evicted for its size.
-        assert_eq!(session_of(&sessions, 5, EVICTION_AGE_MS + 2, 10), NO_SESSION);
+        assert_eq!(
+            session_of(&sessions, 5, EVICTION_AGE_MS + 2, 10),
+            NO_SESSION
+        );
     }
 
     #[test]
     fn epochs_wrap_to_one() {
-        assert_eq!((next_epoch(0), next_epoch(i32::MAX), next_epoch(-1)), (1, 1, -1));
+        assert_eq!(
+            (next_epoch(0), next_epoch(i32::MAX), next_epoch(-1)),
+            (1, 1, -1)
+        );
     }
 }

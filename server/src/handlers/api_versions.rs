@@ -15,12 +15,22 @@ use crate::errors::ErrorCode;
 
 /// Answers ApiVersions.
 pub fn handle(ctx: &Ctx<'_>, request: ApiVersionsRequest) -> Reply<ApiVersionsResponse> {
-    if ctx.version() >= 3 && !(is_software_name(&request.client_software_name) && is_software_name(&request.client_software_version)) {
-        return Reply::Now(ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code()));
+    if ctx.version() >= 3
+        && !(is_software_name(&request.client_software_name)
+            && is_software_name(&request.client_software_version))
+    {
+        return Reply::Now(
+            ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code()),
+        );
     }
     let ranges = APIS
         .iter()
-        .map(|api| ApiVersion::default().with_api_key(api.key as i16).with_min_version(api.advertised_min).with_max_version(api.max))
+        .map(|api| {
+            ApiVersion::default()
+                .with_api_key(api.key as i16)
+                .with_min_version(api.advertised_min)
+                .with_max_version(api.max)
+        })
         .collect();
     let mut response = ApiVersionsResponse::default().with_api_keys(ranges);
     if ctx.version() >= 3 {
@@ -34,7 +44,12 @@ pub fn unsupported_version(correlation_id: i32) -> Handled {
     let range = APIS
         .iter()
         .find(|api| api.key == ApiKey::ApiVersions)
-        .map(|api| ApiVersion::default().with_api_key(api.key as i16).with_min_version(api.advertised_min).with_max_version(api.max));
+        .map(|api| {
+            ApiVersion::default()
+                .with_api_key(api.key as i16)
+                .with_min_version(api.advertised_min)
+                .with_max_version(api.max)
+        });
     let response = ApiVersionsResponse::default()
         .with_error_code(ErrorCode::UnsupportedVersion.code())
         .with_api_keys(range.into_iter().collect());
@@ -47,5 +62,7 @@ pub fn unsupported_version(correlation_id: i32) -> Handled {
 /// Letters and digits, with dots and dashes inside (ApiVersionsRequest.isValid).
 fn is_software_name(name: &str) -> bool {
     let is_edge = |c: char| c.is_ascii_alphanumeric();
-    name.starts_with(is_edge) && name.ends_with(is_edge) && name.chars().all(|c| is_edge(c) || c == '.' || c == '-')
+    name.starts_with(is_edge)
+        && name.ends_with(is_edge)
+        && name.chars().all(|c| is_edge(c) || c == '.' || c == '-')
 }

@@ -16,8 +16,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka_protocol::messages::{FetchRequest, TopicName};
 use klamm_codec::{
-    AbortedTransaction, EpochEndOffset, FetchResponse, FetchedPartition, FetchedTopic, Segment, TopicRef,
-    encode_fetch_response,
+    AbortedTransaction, EpochEndOffset, FetchResponse, FetchedPartition, FetchedTopic, Segment,
+    TopicRef, encode_fetch_response,
 };
 use klamm_log_store::Slice;
 use klamm_log_store::partition::ReadLimit;
@@ -54,7 +54,13 @@ pub fn run(ctx: &Ctx<'_>, body: Bytes) -> Handled {
         version >= FIRST_TOPIC_ID_VERSION,
         ctx.now_ms,
     );
-    let answering = Answering { broker, context, version, correlation_id: ctx.header.correlation_id, now_ms: ctx.now_ms };
+    let answering = Answering {
+        broker,
+        context,
+        version,
+        correlation_id: ctx.header.correlation_id,
+        now_ms: ctx.now_ms,
+    };
     let (targets, failed) = answering.targets();
     if targets.is_empty() {
         return answering.handled(failed);
@@ -73,7 +79,13 @@ pub fn run(ctx: &Ctx<'_>, body: Bytes) -> Handled {
 }
 
 /// Waits until enough can be read, something needs telling, or the time is up, and reads once more.
-async fn long_poll(targets: &[Target], limits: Limits, mut round: Round, bytes_min: u64, wait_max: Duration) -> Round {
+async fn long_poll(
+    targets: &[Target],
+    limits: Limits,
+    mut round: Round,
+    bytes_min: u64,
+    wait_max: Duration,
+) -> Round {
     let deadline = tokio::time::Instant::now() + wait_max;
     loop {
         let wait = plan::wait(targets, limits, &round, bytes_min);
@@ -86,7 +98,11 @@ async fn long_poll(targets: &[Target], limits: Limits, mut round: Round, bytes_m
 }
 
 fn limits(request: &FetchRequest, version: i16, broker_bytes_max: i32) -> Limits {
-    let replica_id = if version >= FIRST_REPLICA_STATE_VERSION { request.replica_state.replica_id.0 } else { request.replica_id.0 };
+    let replica_id = if version >= FIRST_REPLICA_STATE_VERSION {
+        request.replica_state.replica_id.0
+    } else {
+        request.replica_id.0
+    };
     let read = if replica_id != CONSUMER_REPLICA_ID {
         ReadLimit::LogEnd
     } else if request.isolation_level == READ_COMMITTED {
@@ -94,7 +110,11 @@ fn limits(request: &FetchRequest, version: i16, broker_bytes_max: i32) -> Limits
     } else {
         ReadLimit::HighWatermark
     };
-    Limits { bytes_max: request.max_bytes.min(broker_bytes_max), read, is_from_follower: replica_id >= 0 }
+    Limits {
+        bytes_max: request.max_bytes.min(broker_bytes_max),
+        read,
+        is_from_follower: replica_id >= 0,
+    }
 }
 
 /// The partitions that a request names, each once: of two entries the later counts, at the place of the earlier.
@@ -103,12 +123,17 @@ fn wanted(request: &FetchRequest, version: i16) -> Vec<(PartitionKey, Wanted)> {
     let mut places: HashMap<PartitionKey, usize> = HashMap::new();
     for topic in &request.topics {
         for partition in &topic.partitions {
-            let key = (topic_ref(&topic.topic, topic.topic_id, version), partition.partition);
+            let key = (
+                topic_ref(&topic.topic, topic.topic_id, version),
+                partition.partition,
+            );
             let of_client = |epoch: i32| (epoch >= 0).then_some(epoch);
             let value = Wanted {
                 fetch_offset: partition.fetch_offset,
                 bytes_max: partition.partition_max_bytes,
-                current_leader_epoch: (version >= FIRST_LEADER_EPOCH_VERSION).then(|| of_client(partition.current_leader_epoch)).flatten(),
+                current_leader_epoch: (version >= FIRST_LEADER_EPOCH_VERSION)
+                    .then(|| of_client(partition.current_leader_epoch))
+                    .flatten(),
                 last_fetched_epoch: of_client(partition.last_fetched_epoch),
             };
             match places.get(&key) {
@@ -129,13 +154,20 @@ fn forgotten(request: &FetchRequest, version: i16) -> Vec<PartitionKey> {
         .iter()
         .flat_map(|topic| {
             let topic_ref = topic_ref(&topic.topic, topic.topic_id, version);
-            topic.partitions.iter().map(move |index| (topic_ref.clone(), *index))
+            topic
+                .partitions
+                .iter()
+                .map(move |index| (topic_ref.clone(), *index))
         })
         .collect()
 }
 
 fn topic_ref(name: &TopicName, id: uuid::Uuid, version: i16) -> TopicRef {
-    if version >= FIRST_TOPIC_ID_VERSION { TopicRef::Id(id) } else { TopicRef::Name(name.clone()) }
+    if version >= FIRST_TOPIC_ID_VERSION {
+        TopicRef::Id(id)
+    } else {
+        TopicRef::Name(name.clone())
+    }
 }
 
 /// One request on its way to an answer.
@@ -152,23 +184,41 @@ impl Answering {
     fn targets(&self) -> (Vec<Target>, Vec<PartitionAnswer>) {
         let wanted = match &self.context {
             FetchContext::Refused(_) => return (Vec::new(), Vec::new()),
-            FetchContext::Sessionless(wanted) | FetchContext::Full { wanted, .. } | FetchContext::Incremental { wanted, .. } => wanted,
+            FetchContext::Sessionless(wanted)
+            | FetchContext::Full { wanted, .. }
+            | FetchContext::Incremental { wanted, .. } => wanted,
         };
         let image = self.broker.metadata.image();
         let mut targets = Vec::with_capacity(wanted.len());
-        let mut failed = Vec::new();
+        // Kafka answers for topic ids that it does not know before it looks at partitions.
+        let (mut unknown_ids, mut failed) = (Vec::new(), Vec::new());
         for (key, wanted) in wanted {
             let topic = match &key.0 {
                 TopicRef::Name(name) => image.topic(name).ok_or(ErrorCode::UnknownTopicOrPartition),
                 TopicRef::Id(id) => image.topic_by_id(*id).ok_or(ErrorCode::UnknownTopicId),
             };
             match topic.and_then(|topic| self.broker.hosted(topic, key.1)) {
-                Ok(hosted) => targets.push(Target { key: key.clone(), wanted: *wanted, log: hosted.log }),
+                Ok(hosted) => targets.push(Target {
+                    key: key.clone(),
+                    wanted: *wanted,
+                    log: hosted.log,
+                }),
                 // Unlike an answer that was read, Kafka's answer for these has an empty list of transactions.
-                Err(error) => failed.push(PartitionAnswer { aborted: Some(Vec::new()), ..PartitionAnswer::failed(key.clone(), error) }),
+                Err(error) => {
+                    let answer = PartitionAnswer {
+                        aborted: Some(Vec::new()),
+                        ..PartitionAnswer::failed(key.clone(), error)
+                    };
+                    if error == ErrorCode::UnknownTopicId {
+                        unknown_ids.push(answer)
+                    } else {
+                        failed.push(answer)
+                    }
+                }
             }
         }
-        (targets, failed)
+        unknown_ids.append(&mut failed);
+        (targets, unknown_ids)
     }
 
     fn handled(self, answers: Vec<PartitionAnswer>) -> Handled {
@@ -184,10 +234,16 @@ impl Answering {
         match &self.context {
             FetchContext::Refused(error) => error_code = error.code(),
             FetchContext::Sessionless(_) => {}
-            FetchContext::Full { wanted, uses_topic_ids } => session_id = self.new_session(wanted, &answers, *uses_topic_ids),
+            FetchContext::Full {
+                wanted,
+                uses_topic_ids,
+            } => session_id = self.new_session(wanted, &answers, *uses_topic_ids),
             FetchContext::Incremental { session, epoch, .. } => {
                 session_id = session.id();
-                let outcomes: Vec<_> = answers.iter().map(|answer| (answer.key.clone(), answer.outcome())).collect();
+                let outcomes: Vec<_> = answers
+                    .iter()
+                    .map(|answer| (answer.key.clone(), answer.outcome()))
+                    .collect();
                 match session.select(*epoch, &outcomes) {
                     Ok(selected) => {
                         let mut selected = selected.into_iter();
@@ -207,16 +263,32 @@ impl Answering {
             topics: by_topic(answers, self.version),
             node_endpoints: Vec::new(),
         };
-        encode_fetch_response(self.correlation_id, self.version, response).map_err(|error| error.to_string())
+        encode_fetch_response(self.correlation_id, self.version, response)
+            .map_err(|error| error.to_string())
     }
 
-    fn new_session(&self, wanted: &[(PartitionKey, Wanted)], answers: &[PartitionAnswer], uses_topic_ids: bool) -> i32 {
-        let wanted: HashMap<&PartitionKey, &Wanted> = wanted.iter().map(|(key, wanted)| (key, wanted)).collect();
+    fn new_session(
+        &self,
+        wanted: &[(PartitionKey, Wanted)],
+        answers: &[PartitionAnswer],
+        uses_topic_ids: bool,
+    ) -> i32 {
+        let wanted: HashMap<&PartitionKey, &Wanted> =
+            wanted.iter().map(|(key, wanted)| (key, wanted)).collect();
         let partitions: Vec<_> = answers
             .iter()
-            .filter_map(|answer| wanted.get(&answer.key).map(|wanted| (answer.key.clone(), **wanted, answer.outcome())))
+            .filter_map(|answer| {
+                wanted
+                    .get(&answer.key)
+                    .map(|wanted| (answer.key.clone(), **wanted, answer.outcome()))
+            })
             .collect();
-        self.broker.fetch_sessions.create(partitions.into_iter(), uses_topic_ids, self.now_ms, || rand::random_range(1..=i32::MAX))
+        self.broker.fetch_sessions.create(
+            partitions.into_iter(),
+            uses_topic_ids,
+            self.now_ms,
+            || rand::random_range(1..=i32::MAX),
+        )
     }
 }
 
@@ -228,7 +300,10 @@ fn by_topic(answers: Vec<PartitionAnswer>, version: i16) -> Vec<FetchedTopic<Log
         let partition = fetched_partition(answer, version);
         match topics.last_mut().filter(|last| last.topic == topic) {
             Some(last) => last.partitions.push(partition),
-            None => topics.push(FetchedTopic { topic, partitions: vec![partition] }),
+            None => topics.push(FetchedTopic {
+                topic,
+                partitions: vec![partition],
+            }),
         }
     }
     topics
@@ -236,7 +311,9 @@ fn by_topic(answers: Vec<PartitionAnswer>, version: i16) -> Vec<FetchedTopic<Log
 
 fn fetched_partition(answer: PartitionAnswer, version: i16) -> FetchedPartition<LogRange> {
     let error = answer.error.map(|error| match error {
-        ErrorCode::KafkaStorageError if version < FIRST_STORAGE_ERROR_VERSION => ErrorCode::NotLeaderOrFollower,
+        ErrorCode::KafkaStorageError if version < FIRST_STORAGE_ERROR_VERSION => {
+            ErrorCode::NotLeaderOrFollower
+        }
         error => error,
     });
     let records = answer
@@ -253,13 +330,19 @@ fn fetched_partition(answer: PartitionAnswer, version: i16) -> FetchedPartition<
         high_watermark: answer.high_watermark,
         last_stable_offset: answer.last_stable,
         log_start_offset: answer.log_start,
-        diverging_epoch: answer.diverging.map(|end| EpochEndOffset { epoch: end.epoch.0, end_offset: end.end.0 }),
+        diverging_epoch: answer.diverging.map(|end| EpochEndOffset {
+            epoch: end.epoch.0,
+            end_offset: end.end.0,
+        }),
         current_leader: None,
         snapshot_id: None,
         aborted_transactions: answer.aborted.map(|aborted| {
             aborted
                 .into_iter()
-                .map(|txn| AbortedTransaction { producer_id: txn.producer_id.0, first_offset: txn.first_offset.0 })
+                .map(|txn| AbortedTransaction {
+                    producer_id: txn.producer_id.0,
+                    first_offset: txn.first_offset.0,
+                })
                 .collect()
         }),
         preferred_read_replica: Some(NO_PREFERRED_REPLICA),

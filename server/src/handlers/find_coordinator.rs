@@ -58,9 +58,17 @@ fn key_type(number: i8, version: i16) -> Result<KeyType, ErrorCode> {
 }
 
 /// Whether this node coordinates the key.
-async fn find(broker: &Arc<Broker>, key_type: Result<KeyType, ErrorCode>, key: &str) -> Result<(), ErrorCode> {
+async fn find(
+    broker: &Arc<Broker>,
+    key_type: Result<KeyType, ErrorCode>,
+    key: &str,
+) -> Result<(), ErrorCode> {
     match key_type? {
-        KeyType::Group => broker.groups.ensure_topic(broker).await.map_err(|_| ErrorCode::CoordinatorNotAvailable),
+        KeyType::Group => broker
+            .groups
+            .ensure_topic(broker)
+            .await
+            .map_err(|_| ErrorCode::CoordinatorNotAvailable),
         KeyType::Share if !is_share_partition_key(key) => Err(ErrorCode::InvalidRequest),
         KeyType::Transaction | KeyType::Share => Err(ErrorCode::CoordinatorNotAvailable),
     }
@@ -92,9 +100,17 @@ fn single_response(found: Result<Node, ErrorCode>, version: i16) -> FindCoordina
 }
 
 /// One answer of a batch. Kafka fills the message only where the whole request was refused.
-fn coordinator(key: StrBytes, found: Result<Node, ErrorCode>, is_request_valid: bool) -> Coordinator {
+fn coordinator(
+    key: StrBytes,
+    found: Result<Node, ErrorCode>,
+    is_request_valid: bool,
+) -> Coordinator {
     let (error, node) = parts(found);
-    let message = if is_request_valid { StrBytes::default() } else { StrBytes::from_string(error.map_or_else(String::new, |error| error.to_string())) };
+    let message = if is_request_valid {
+        StrBytes::default()
+    } else {
+        StrBytes::from_string(error.map_or_else(String::new, |error| error.to_string()))
+    };
     Coordinator::default()
         .with_key(key)
         .with_error_code(error.map_or(0, |error| error.code()))

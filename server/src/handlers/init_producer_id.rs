@@ -29,17 +29,24 @@ pub fn handle(ctx: &Ctx<'_>, request: InitProducerIdRequest) -> Reply<InitProduc
         return Reply::Now(granted(id));
     }
     let broker = Arc::clone(ctx.broker);
-    Reply::blocking(move || match broker.producer_ids.take_from_new_block(&*broker.metadata, broker.node_id) {
-        Ok(id) => granted(id),
-        Err(error) => {
-            tracing::error!(%error, "no block of producer ids could be allocated");
-            refusal(ErrorCode::CoordinatorLoadInProgress)
+    Reply::blocking(move || {
+        match broker
+            .producer_ids
+            .take_from_new_block(&*broker.metadata, broker.node_id)
+        {
+            Ok(id) => granted(id),
+            Err(error) => {
+                tracing::error!(%error, "no block of producer ids could be allocated");
+                refusal(ErrorCode::CoordinatorLoadInProgress)
+            }
         }
     })
 }
 
 fn granted(id: i64) -> InitProducerIdResponse {
-    InitProducerIdResponse::default().with_producer_id(ProducerId(id)).with_producer_epoch(0)
+    InitProducerIdResponse::default()
+        .with_producer_id(ProducerId(id))
+        .with_producer_epoch(0)
 }
 
 fn refusal(error: ErrorCode) -> InitProducerIdResponse {

@@ -8,7 +8,9 @@
 use std::collections::HashSet;
 
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
-use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use klamm_log_store::partition::{Partition, ReadError, ReadLimit, TimestampOffset};
 use klamm_log_store::{LeaderEpoch, Offset};
@@ -39,7 +41,11 @@ pub fn handle(ctx: &Ctx<'_>, request: ListOffsetsRequest) -> Reply<ListOffsetsRe
     } else {
         ReadLimit::HighWatermark
     };
-    let needs_disk = request.topics.iter().flat_map(|topic| &topic.partitions).any(|partition| needs_disk(partition.timestamp));
+    let needs_disk = request
+        .topics
+        .iter()
+        .flat_map(|topic| &topic.partitions)
+        .any(|partition| needs_disk(partition.timestamp));
     let broker = ctx.broker.clone();
     let answer = move || {
         let duplicates = duplicates(&request);
@@ -60,15 +66,24 @@ pub fn handle(ctx: &Ctx<'_>, request: ListOffsetsRequest) -> Reply<ListOffsetsRe
                         broker
                             .partition_by_name(&topic.name, partition.partition_index)
                             .and_then(|log| list(&log, partition, limit))
-                            .map_or_else(|error| failed(partition, error), |found| found_response(partition, found, version))
+                            .map_or_else(
+                                |error| failed(partition, error),
+                                |found| found_response(partition, found, version),
+                            )
                     })
                     .collect();
-                ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions)
+                ListOffsetsTopicResponse::default()
+                    .with_name(topic.name.clone())
+                    .with_partitions(partitions)
             })
             .collect();
         ListOffsetsResponse::default().with_topics(topics)
     };
-    if needs_disk { Reply::blocking(answer) } else { Reply::Now(answer()) }
+    if needs_disk {
+        Reply::blocking(answer)
+    } else {
+        Reply::Now(answer())
+    }
 }
 
 fn needs_disk(timestamp: i64) -> bool {
@@ -105,7 +120,11 @@ fn is_supported(timestamp: i64, version: i16) -> bool {
 /// What was found; `None`: nothing, which is an answer too.
 type Found = Option<(i64, Offset, Option<LeaderEpoch>)>;
 
-fn list(log: &Partition, asked: &ListOffsetsPartition, limit: ReadLimit) -> Result<Found, ErrorCode> {
+fn list(
+    log: &Partition,
+    asked: &ListOffsetsPartition,
+    limit: ReadLimit,
+) -> Result<Found, ErrorCode> {
     let known = (asked.current_leader_epoch != -1).then_some(asked.current_leader_epoch);
     check_epoch(log, known)?;
     match asked.timestamp {
@@ -117,7 +136,11 @@ fn list(log: &Partition, asked: &ListOffsetsPartition, limit: ReadLimit) -> Resu
             let (start, epoch) = log.earliest();
             Ok(Some((NO_TIMESTAMP_MS, start, epoch)))
         }
-        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(Some((NO_TIMESTAMP_MS, Offset::NONE, Some(LeaderEpoch::NONE)))),
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(Some((
+            NO_TIMESTAMP_MS,
+            Offset::NONE,
+            Some(LeaderEpoch::NONE),
+        ))),
         MAX_TIMESTAMP => found(log.max_timestamp_offset(limit)),
         timestamp => found(log.offset_for_timestamp(timestamp, limit)),
     }
@@ -133,7 +156,11 @@ fn found(found: Result<Option<TimestampOffset>, ReadError>) -> Result<Found, Err
     }
 }
 
-fn found_response(asked: &ListOffsetsPartition, found: Found, version: i16) -> ListOffsetsPartitionResponse {
+fn found_response(
+    asked: &ListOffsetsPartition,
+    found: Found,
+    version: i16,
+) -> ListOffsetsPartitionResponse {
     let (timestamp, offset, leader_epoch) = found.unwrap_or((NO_TIMESTAMP_MS, Offset::NONE, None));
     let response = ListOffsetsPartitionResponse::default()
         .with_partition_index(asked.partition_index)

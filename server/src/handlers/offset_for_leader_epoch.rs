@@ -4,7 +4,9 @@
 //! the log's. An epoch that is not known is answered with -1 and -1.
 
 use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderPartition;
-use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
+use kafka_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
 use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 use klamm_log_store::LeaderEpoch;
 
@@ -16,13 +18,22 @@ use crate::fetch::plan::check_epoch;
 const UNKNOWN: i32 = -1;
 
 /// Answers OffsetForLeaderEpoch.
-pub fn handle(ctx: &Ctx<'_>, request: OffsetForLeaderEpochRequest) -> Reply<OffsetForLeaderEpochResponse> {
+pub fn handle(
+    ctx: &Ctx<'_>,
+    request: OffsetForLeaderEpochRequest,
+) -> Reply<OffsetForLeaderEpochResponse> {
     let topics = request
         .topics
         .into_iter()
         .map(|topic| {
-            let partitions = topic.partitions.iter().map(|partition| answer(ctx.broker, &topic.topic, partition)).collect();
-            OffsetForLeaderTopicResult::default().with_topic(topic.topic).with_partitions(partitions)
+            let partitions = topic
+                .partitions
+                .iter()
+                .map(|partition| answer(ctx.broker, &topic.topic, partition))
+                .collect();
+            OffsetForLeaderTopicResult::default()
+                .with_topic(topic.topic)
+                .with_partitions(partitions)
         })
         .collect();
     Reply::Now(OffsetForLeaderEpochResponse::default().with_topics(topics))
@@ -36,9 +47,16 @@ fn answer(broker: &Broker, topic: &str, asked: &OffsetForLeaderPartition) -> Epo
     }
 }
 
-fn end_of_epoch(broker: &Broker, topic: &str, asked: &OffsetForLeaderPartition) -> Result<(i32, i64), ErrorCode> {
+fn end_of_epoch(
+    broker: &Broker,
+    topic: &str,
+    asked: &OffsetForLeaderPartition,
+) -> Result<(i32, i64), ErrorCode> {
     let log = broker.partition_by_name(topic, asked.partition)?;
-    check_epoch(&log, (asked.current_leader_epoch != UNKNOWN).then_some(asked.current_leader_epoch))?;
+    check_epoch(
+        &log,
+        (asked.current_leader_epoch != UNKNOWN).then_some(asked.current_leader_epoch),
+    )?;
     let end = log.epoch_end_offset(LeaderEpoch(asked.leader_epoch));
     Ok((end.epoch.0, end.end.0))
 }

@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_protocol::messages::ProduceResponse;
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
-use kafka_protocol::messages::ProduceResponse;
 use kafka_protocol::protocol::StrBytes;
 use klamm_codec::{ProduceRequest, Segment, TopicRef};
 use klamm_log_store::batch::{self, BatchError};
@@ -49,10 +49,18 @@ pub fn run(ctx: &Ctx<'_>, body: Bytes) -> Handled {
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let has_transactional_id = request.transactional_id.is_some();
     let entries = once_each(request);
-    let prepared = refuse_transactional(&entries, has_transactional_id).and_then(|()| prepare(ctx, &entries));
+    let prepared =
+        refuse_transactional(&entries, has_transactional_id).and_then(|()| prepare(ctx, &entries));
     let mut answers: Vec<Answer> = match prepared {
-        Ok(prepared) => entries.into_iter().zip(prepared).map(|(entry, prepared)| append(ctx, acks, entry, prepared)).collect(),
-        Err(error) => entries.into_iter().map(|entry| Answer::refused_as_a_whole(entry, error)).collect(),
+        Ok(prepared) => entries
+            .into_iter()
+            .zip(prepared)
+            .map(|(entry, prepared)| append(ctx, acks, entry, prepared))
+            .collect(),
+        Err(error) => entries
+            .into_iter()
+            .map(|entry| Answer::refused_as_a_whole(entry, error))
+            .collect(),
     };
     if acks == 0 {
         return match answers.iter().find_map(|answer| answer.error) {
@@ -112,7 +120,10 @@ impl Answer {
     }
 
     fn refused_as_a_whole(entry: Entry, error: ErrorCode) -> Self {
-        Self { message: errors::message_of_whole_request(error), ..Self::failed(entry.topic, entry.index, error) }
+        Self {
+            message: errors::message_of_whole_request(error),
+            ..Self::failed(entry.topic, entry.index, error)
+        }
     }
 
     fn appended(topic: TopicRef, index: i32, log: Arc<Partition>, appended: &Appended) -> Self {
@@ -130,7 +141,9 @@ impl Answer {
     }
 
     fn is_committed(&self) -> bool {
-        self.commit.as_ref().is_none_or(|(log, end)| log.high_watermark() >= *end)
+        self.commit
+            .as_ref()
+            .is_none_or(|(log, end)| log.high_watermark() >= *end)
     }
 
     async fn await_commit(&mut self) {
@@ -155,6 +168,9 @@ struct Entry {
     records: Bytes,
 }
 
+/// A partition and its only batch, or why there is none.
+type Prepared = Result<(Hosted, Bytes), ErrorCode>;
+
 /// The partitions of a request, each once: of two entries for one partition Kafka keeps the later.
 fn once_each(request: ProduceRequest) -> Vec<Entry> {
     let is_single = request.topics.len() == 1 && request.topics[0].partitions.len() == 1;
@@ -162,7 +178,11 @@ fn once_each(request: ProduceRequest) -> Vec<Entry> {
     let mut places: HashMap<(TopicRef, i32), usize> = HashMap::new();
     for topic in request.topics {
         for partition in topic.partitions {
-            let entry = Entry { topic: topic.topic.clone(), index: partition.index, records: partition.records.unwrap_or_default() };
+            let entry = Entry {
+                topic: topic.topic.clone(),
+                index: partition.index,
+                records: partition.records.unwrap_or_default(),
+            };
             if is_single {
                 entries.push(entry);
                 continue;
@@ -183,8 +203,14 @@ fn once_each(request: ProduceRequest) -> Vec<Entry> {
 /// transactional batch, before it looks at any partition by itself.
 fn refuse_transactional(entries: &[Entry], has_transactional_id: bool) -> Result<(), ErrorCode> {
     for entry in entries {
-        if batch::is_first_transactional(&entry.records).map_err(|error| errors::of_request_error(&error))? {
-            return if has_transactional_id { Ok(()) } else { Err(ErrorCode::TransactionalIdAuthorizationFailed) };
+        if batch::is_first_transactional(&entry.records)
+            .map_err(|error| errors::of_request_error(&error))?
+        {
+            return if has_transactional_id {
+                Ok(())
+            } else {
+                Err(ErrorCode::TransactionalIdAuthorizationFailed)
+            };
         }
     }
     Ok(())
@@ -194,7 +220,7 @@ fn refuse_transactional(entries: &[Entry], has_transactional_id: bool) -> Result
 ///
 /// # Errors
 /// What fails the request as a whole.
-fn prepare(ctx: &Ctx<'_>, entries: &[Entry]) -> Result<Vec<Result<(Hosted, Bytes), ErrorCode>>, ErrorCode> {
+fn prepare(ctx: &Ctx<'_>, entries: &[Entry]) -> Result<Vec<Prepared>, ErrorCode> {
     let allows_zstd = ctx.version() >= FIRST_ZSTD_VERSION;
     let mut prepared = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -214,11 +240,17 @@ fn prepare(ctx: &Ctx<'_>, entries: &[Entry]) -> Result<Vec<Result<(Hosted, Bytes
     Ok(prepared)
 }
 
-fn append(ctx: &Ctx<'_>, acks: i16, entry: Entry, prepared: Result<(Hosted, Bytes), ErrorCode>) -> Answer {
-    let Entry { topic, index, records } = entry;
+fn append(ctx: &Ctx<'_>, acks: i16, entry: Entry, prepared: Prepared) -> Answer {
+    let Entry {
+        topic,
+        index,
+        records,
+    } = entry;
     // The frame is kept in memory by the batch alone.
     drop(records);
-    let appended = prepared.map_err(Refusal::from).and_then(|(hosted, batch)| append_batch(ctx, acks, hosted, batch));
+    let appended = prepared
+        .map_err(Refusal::from)
+        .and_then(|(hosted, batch)| append_batch(ctx, acks, hosted, batch));
     match appended {
         Ok((log, appended)) => Answer::appended(topic, index, log, &appended),
         Err(refusal) => Answer {
@@ -240,11 +272,21 @@ struct Refusal {
 
 impl From<ErrorCode> for Refusal {
     fn from(error: ErrorCode) -> Self {
-        Self { error, message: None, record_errors: Vec::new(), log_start_offset: UNKNOWN_OFFSET }
+        Self {
+            error,
+            message: None,
+            record_errors: Vec::new(),
+            log_start_offset: UNKNOWN_OFFSET,
+        }
     }
 }
 
-fn append_batch(ctx: &Ctx<'_>, acks: i16, hosted: Hosted, batch: Bytes) -> Result<(Arc<Partition>, Appended), Refusal> {
+fn append_batch(
+    ctx: &Ctx<'_>,
+    acks: i16,
+    hosted: Hosted,
+    batch: Bytes,
+) -> Result<(Arc<Partition>, Appended), Refusal> {
     if !(ACKS_ALL..=1).contains(&acks) {
         return Err(ErrorCode::InvalidRequiredAcks.into());
     }
@@ -255,15 +297,28 @@ fn append_batch(ctx: &Ctx<'_>, acks: i16, hosted: Hosted, batch: Bytes) -> Resul
         return Err(ErrorCode::InvalidProducerIdMapping.into());
     }
     let log = hosted.log?;
-    let rules = hosted.topic.rules(ctx.now_ms, ctx.version() >= FIRST_ZSTD_VERSION);
+    let rules = hosted
+        .topic
+        .rules(ctx.now_ms, ctx.version() >= FIRST_ZSTD_VERSION);
     let batch = batch::validate(batch, &rules).map_err(|error| invalid(error, &log))?;
-    let durability = if acks == ACKS_ALL { Durability::Durable } else { Durability::Unsynced };
+    let durability = if acks == ACKS_ALL {
+        Durability::Durable
+    } else {
+        Durability::Unsynced
+    };
     match log.append(&batch, AppendOptions::client(durability, ctx.now_ms)) {
         Ok(appended) => Ok((log, appended)),
         Err(error) => {
             let (error, tells_log_start) = errors::of_append_error(&error);
-            let log_start_offset = if tells_log_start { log.log_start().0 } else { UNKNOWN_OFFSET };
-            Err(Refusal { log_start_offset, ..error.into() })
+            let log_start_offset = if tells_log_start {
+                log.log_start().0
+            } else {
+                UNKNOWN_OFFSET
+            };
+            Err(Refusal {
+                log_start_offset,
+                ..error.into()
+            })
         }
     }
 }
@@ -272,7 +327,9 @@ fn find(ctx: &Ctx<'_>, topic: &TopicRef, index: i32) -> Result<Hosted, ErrorCode
     let broker: &Broker = ctx.broker;
     let image = broker.metadata.image();
     let topic = match topic {
-        TopicRef::Name(name) => image.topic(name).ok_or(ErrorCode::UnknownTopicOrPartition)?,
+        TopicRef::Name(name) => image
+            .topic(name)
+            .ok_or(ErrorCode::UnknownTopicOrPartition)?,
         TopicRef::Id(id) => image.topic_by_id(*id).ok_or(ErrorCode::UnknownTopicId)?,
     };
     broker.hosted(topic, index)
@@ -283,11 +340,23 @@ fn invalid(error: BatchError, log: &Partition) -> Refusal {
     match error {
         BatchError::Request(error) => errors::of_request_error(&error).into(),
         BatchError::Corrupt(_) => ErrorCode::CorruptMessage.into(),
-        BatchError::TooLarge { .. } | BatchError::TooLargeDecompressed { .. } => ErrorCode::MessageTooLarge.into(),
+        BatchError::TooLarge { .. } | BatchError::TooLargeDecompressed { .. } => {
+            ErrorCode::MessageTooLarge.into()
+        }
         BatchError::TooLargeForSegment { .. } => ErrorCode::RecordListTooLarge.into(),
-        BatchError::Invalid { .. } => Refusal { log_start_offset, ..ErrorCode::InvalidRecord.into() },
-        BatchError::Unreadable { .. } => Refusal { log_start_offset, ..ErrorCode::UnknownServerError.into() },
-        BatchError::Records { kind, message, record_errors } => Refusal {
+        BatchError::Invalid { .. } => Refusal {
+            log_start_offset,
+            ..ErrorCode::InvalidRecord.into()
+        },
+        BatchError::Unreadable { .. } => Refusal {
+            log_start_offset,
+            ..ErrorCode::UnknownServerError.into()
+        },
+        BatchError::Records {
+            kind,
+            message,
+            record_errors,
+        } => Refusal {
             error: errors::of_record_errors(kind),
             message: Some(message),
             record_errors,
@@ -300,15 +369,21 @@ fn encode(answers: Vec<Answer>, version: i16, correlation_id: i32) -> Result<Fra
     let mut topics: Vec<(TopicRef, TopicProduceResponse)> = Vec::new();
     for answer in answers {
         let partition = partition_response(&answer, version);
-        match topics.iter_mut().rev().find(|(topic, _)| *topic == answer.topic) {
+        match topics
+            .iter_mut()
+            .rev()
+            .find(|(topic, _)| *topic == answer.topic)
+        {
             Some((_, response)) => response.partition_responses.push(partition),
             None => {
-                let response = topic_response(&answer.topic, version).with_partition_responses(vec![partition]);
+                let response = topic_response(&answer.topic, version)
+                    .with_partition_responses(vec![partition]);
                 topics.push((answer.topic, response));
             }
         }
     }
-    let response = ProduceResponse::default().with_responses(topics.into_iter().map(|(_, response)| response).collect());
+    let response = ProduceResponse::default()
+        .with_responses(topics.into_iter().map(|(_, response)| response).collect());
     klamm_codec::encode_response(correlation_id, version, &response)
         .map(|frame| vec![Segment::Bytes(frame)])
         .map_err(|error| error.to_string())
@@ -316,7 +391,9 @@ fn encode(answers: Vec<Answer>, version: i16, correlation_id: i32) -> Result<Fra
 
 fn topic_response(topic: &TopicRef, version: i16) -> TopicProduceResponse {
     match topic {
-        TopicRef::Name(name) if version < FIRST_TOPIC_ID_VERSION => TopicProduceResponse::default().with_name(name.clone()),
+        TopicRef::Name(name) if version < FIRST_TOPIC_ID_VERSION => {
+            TopicProduceResponse::default().with_name(name.clone())
+        }
         TopicRef::Name(_) => TopicProduceResponse::default(),
         TopicRef::Id(id) => TopicProduceResponse::default().with_topic_id(*id),
     }
@@ -347,4 +424,3 @@ fn partition_response(answer: &Answer, version: i16) -> PartitionProduceResponse
         .with_record_errors(record_errors)
         .with_error_message(answer.message.clone().map(StrBytes::from_string))
 }
-

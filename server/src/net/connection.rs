@@ -63,18 +63,43 @@ enum End {
 }
 
 /// Serves one connection until it ends.
-pub async fn serve(stream: TcpStream, facts: ConnectionFacts, broker: Arc<Broker>, limits: ConnectionLimits, shutdown: CancellationToken) {
+pub async fn serve(
+    stream: TcpStream,
+    facts: ConnectionFacts,
+    broker: Arc<Broker>,
+    limits: ConnectionLimits,
+    shutdown: CancellationToken,
+) {
     let peer = facts.peer;
     let (read_half, write_half) = stream.into_split();
-    let reader = FrameReader::new(read_half, Arc::clone(&broker.request_memory), limits.frame_bytes_max);
-    let connection = Connection { broker, facts: Arc::new(facts), writer: write_half, due: VecDeque::new(), limits };
+    let reader = FrameReader::new(
+        read_half,
+        Arc::clone(&broker.request_memory),
+        limits.frame_bytes_max,
+    );
+    let connection = Connection {
+        broker,
+        facts: Arc::new(facts),
+        writer: write_half,
+        due: VecDeque::new(),
+        limits,
+    };
     match connection.run(reader, shutdown).await {
         End::PeerClosed | End::Shutdown => debug!(%peer, "connection closed"),
-        End::Idle => debug!(%peer, idle_ms = limits.idle_max.as_millis(), "connection closed: idle"),
-        End::Read(ReadError::Length(error)) => info!(%peer, %error, "connection closed: not a Kafka request"),
-        End::Read(ReadError::Evicted) => info!(%peer, "connection closed: its unfinished request held memory that others needed"),
-        End::Read(ReadError::Truncated) => debug!(%peer, "connection closed by the peer inside a request"),
-        End::Read(error) => debug!(%peer, ?error, "connection closed: read failed"),
+        End::Idle => {
+            debug!(%peer, idle_ms = limits.idle_max.as_millis(), "connection closed: idle")
+        }
+        End::Read(ReadError::Length(error)) => {
+            info!(%peer, %error, "connection closed: not a Kafka request")
+        }
+        End::Read(ReadError::Evicted) => {
+            info!(%peer, "connection closed: its unfinished request held memory that others needed")
+        }
+        End::Read(ReadError::Truncated) => {
+            debug!(%peer, "connection closed by the peer inside a request")
+        }
+        End::Read(ReadError::Io(error)) => debug!(%peer, %error, "connection closed: read failed"),
+        End::Read(ReadError::Closed) => debug!(%peer, "connection closed by the peer"),
         End::Write(error) => debug!(%peer, %error, "connection closed: write failed"),
         End::Refused(reason) => info!(%peer, reason, "connection closed: request refused"),
     }
@@ -150,10 +175,17 @@ impl Connection {
             Handled::Later(answer) => Answer::Waiting(answer),
             Handled::Silent => return Ok(()),
             Handled::Close(reason) => {
-                return Err(End::Refused(format!("{reason} (api key {}, version {})", peek.api_key, peek.api_version)));
+                return Err(End::Refused(format!(
+                    "{reason} (api key {}, version {})",
+                    peek.api_key, peek.api_version
+                )));
             }
         };
-        self.due.push_back(Due { answer, overlaps: overlaps(peek.api_key), _permit: frame.permit });
+        self.due.push_back(Due {
+            answer,
+            overlaps: overlaps(peek.api_key),
+            _permit: frame.permit,
+        });
         Ok(())
     }
 
@@ -165,19 +197,31 @@ impl Connection {
             if api.key == ApiKey::ApiVersions {
                 return api_versions::unsupported_version(peek.correlation_id);
             }
-            return Handled::Close(format!("this version is not served (served: {} to {})", api.min, api.max));
+            return Handled::Close(format!(
+                "this version is not served (served: {} to {})",
+                api.min, api.max
+            ));
         }
         let (header, body) = match klamm_codec::decode_request_header(frame) {
             Ok(parts) => parts,
             Err(error) => return Handled::Close(error.to_string()),
         };
-        let ctx = Ctx { broker: &self.broker, connection: &self.facts, header: &header, now_ms: self.broker.clock.now_ms() };
+        let ctx = Ctx {
+            broker: &self.broker,
+            connection: &self.facts,
+            header: &header,
+            now_ms: self.broker.clock.now_ms(),
+        };
         api.run(&ctx, body)
     }
 
     /// Writes the answers at the front that are ready.
     async fn write_ready(&mut self) -> Result<(), End> {
-        while let Some(Due { answer: Answer::Ready(frame), .. }) = self.due.front_mut() {
+        while let Some(Due {
+            answer: Answer::Ready(frame),
+            ..
+        }) = self.due.front_mut()
+        {
             let frame = std::mem::take(frame);
             match tokio::time::timeout(self.limits.idle_max, send(&mut self.writer, frame)).await {
                 Ok(Ok(())) => {}
@@ -199,7 +243,12 @@ impl Connection {
                 return End::PeerClosed;
             }
             match next_answer(&mut self.due).await {
-                Ok(frame) => self.due.front_mut().expect("an answer comes from the front").answer = Answer::Ready(frame),
+                Ok(frame) => {
+                    self.due
+                        .front_mut()
+                        .expect("an answer comes from the front")
+                        .answer = Answer::Ready(frame)
+                }
                 Err(reason) => return End::Refused(reason),
             }
         }

@@ -52,7 +52,13 @@ pub struct FrameReader {
 
 impl FrameReader {
     pub fn new(stream: OwnedReadHalf, memory: Arc<RequestMemory>, frame_bytes_max: usize) -> Self {
-        Self { stream, memory, frame_bytes_max, buffer: BytesMut::new(), permit: None }
+        Self {
+            stream,
+            memory,
+            frame_bytes_max,
+            buffer: BytesMut::new(),
+            permit: None,
+        }
     }
 
     /// The next frame. Safe to drop and call again: bytes read so far are kept.
@@ -67,7 +73,9 @@ impl FrameReader {
     }
 
     fn take_complete_frame(&mut self) -> Result<Option<RequestFrame>, ReadError> {
-        let Some(length) = self.frame_length()? else { return Ok(None) };
+        let Some(length) = self.frame_length()? else {
+            return Ok(None);
+        };
         if self.buffer.len() < LENGTH_BYTES + length {
             return Ok(None);
         }
@@ -78,12 +86,19 @@ impl FrameReader {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
-        Ok(Some(RequestFrame { bytes: frame, permit }))
+        Ok(Some(RequestFrame {
+            bytes: frame,
+            permit,
+        }))
     }
 
     fn frame_length(&self) -> Result<Option<usize>, ReadError> {
-        let Some(prefix) = self.buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
-        klamm_codec::frame_length(*prefix, self.frame_bytes_max).map(Some).map_err(ReadError::Length)
+        let Some(prefix) = self.buffer.first_chunk::<LENGTH_BYTES>() else {
+            return Ok(None);
+        };
+        klamm_codec::frame_length(*prefix, self.frame_bytes_max)
+            .map(Some)
+            .map_err(ReadError::Length)
     }
 
     /// Makes room for at least one byte more of the frame that is arriving.
@@ -96,7 +111,8 @@ impl FrameReader {
             self.stream.readable().await.map_err(ReadError::Io)?;
         }
         let wanted = match self.frame_length()? {
-            Some(length) => (LENGTH_BYTES + length).min(self.buffer.len().max(FIRST_CHUNK_BYTES) * GROWTH_FACTOR),
+            Some(length) => (LENGTH_BYTES + length)
+                .min(self.buffer.len().max(FIRST_CHUNK_BYTES) * GROWTH_FACTOR),
             None => FIRST_CHUNK_BYTES,
         };
         let more = wanted.max(self.buffer.len() + LENGTH_BYTES) - self.buffer.len();

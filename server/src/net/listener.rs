@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,19 +15,21 @@ use tracing::{info, warn};
 use super::connection::{ConnectionLimits, serve};
 use crate::api::ConnectionFacts;
 use crate::broker::Broker;
+use crate::config::NetworkConfig;
 
 /// Pause after the process or the machine ran out of file handles: accepting at once would fail again.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// How many connections a broker has, in all and by address.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ConnectionCount {
-    /// `max.connections`
-    all_max: usize,
-    /// `max.connections.per.ip`
-    per_ip_max: usize,
-    all: AtomicUsize,
-    by_ip: Mutex<HashMap<IpAddr, usize>>,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: usize,
+    by_ip: HashMap<IpAddr, usize>,
 }
 
 /// A place among the connections; given back when dropped.
@@ -39,35 +40,46 @@ struct Place {
 }
 
 impl ConnectionCount {
-    pub fn new(all_max: usize, per_ip_max: usize) -> Arc<Self> {
-        Arc::new(Self { all_max, per_ip_max, all: AtomicUsize::new(0), by_ip: Mutex::default() })
+    /// A place for a connection from `ip`, within the limits as they are now (`max.connections`,
+    /// `max.connections.per.ip` and its overrides).
+    fn take(self: &Arc<Self>, ip: IpAddr, config: &NetworkConfig) -> Option<Place> {
+        let ip = ip.to_canonical();
+        let overridden = config
+            .connections_per_ip_overrides
+            .iter()
+            .find(|(of, _)| of.to_canonical() == ip);
+        let per_ip_max = overridden
+            .map(|(_, max)| *max)
+            .or(config.connections_per_ip_max)
+            .unwrap_or(usize::MAX);
+        let mut counts = self.lock();
+        if counts.all >= config.connections_max.unwrap_or(usize::MAX)
+            || counts.by_ip.get(&ip).copied().unwrap_or(0) >= per_ip_max
+        {
+            return None;
+        }
+        counts.all += 1;
+        *counts.by_ip.entry(ip).or_insert(0) += 1;
+        drop(counts);
+        Some(Place {
+            count: Arc::clone(self),
+            ip,
+        })
     }
 
-    fn take(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
-        if self.all.fetch_add(1, Ordering::Relaxed) >= self.all_max {
-            self.all.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        let mut by_ip = self.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_ip = by_ip.entry(ip).or_insert(0);
-        if *of_ip >= self.per_ip_max {
-            self.all.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        *of_ip += 1;
-        drop(by_ip);
-        Some(Place { count: Arc::clone(self), ip })
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.count.all.fetch_sub(1, Ordering::Relaxed);
-        let mut by_ip = self.count.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_ip) = by_ip.get_mut(&self.ip) {
+        let mut counts = self.count.lock();
+        counts.all -= 1;
+        if let Some(of_ip) = counts.by_ip.get_mut(&self.ip) {
             *of_ip -= 1;
             if *of_ip == 0 {
-                by_ip.remove(&self.ip);
+                counts.by_ip.remove(&self.ip);
             }
         }
     }
@@ -87,7 +99,11 @@ impl Listener {
     /// # Errors
     /// What the system says, e.g. that the address is in use or not of this machine.
     pub fn bind(name: &str, address: SocketAddr, backlog: i32) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
         socket.set_reuse_address(true)?;
         if address.is_ipv6() && address.ip().is_unspecified() {
             // "All interfaces" includes IPv4, as with Java's wildcard address.
@@ -97,18 +113,31 @@ impl Listener {
         socket.bind(&address.into())?;
         socket.listen(backlog)?;
         let socket = TcpListener::from_std(socket.into())?;
-        Ok(Self { name: name.to_owned(), local: socket.local_addr()?, socket })
+        Ok(Self {
+            name: name.to_owned(),
+            local: socket.local_addr()?,
+            socket,
+        })
     }
 
     /// Accepts until `shutdown`; each connection is a task of `tasks`.
-    pub async fn run(self, broker: Arc<Broker>, count: Arc<ConnectionCount>, limits: ConnectionLimits, tasks: TaskTracker, shutdown: CancellationToken) {
+    pub async fn run(
+        self,
+        broker: Arc<Broker>,
+        count: Arc<ConnectionCount>,
+        limits: ConnectionLimits,
+        tasks: TaskTracker,
+        shutdown: CancellationToken,
+    ) {
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
                 () = shutdown.cancelled() => return,
             };
             match accepted {
-                Ok((stream, peer)) => self.admit(stream, peer, &broker, &count, limits, &tasks, &shutdown),
+                Ok((stream, peer)) => {
+                    self.admit(stream, peer, &broker, &count, limits, &tasks, &shutdown)
+                }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     warn!(listener = self.name, %error, "cannot accept connections for now");
@@ -129,7 +158,7 @@ impl Listener {
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
     ) {
-        let Some(place) = count.take(peer.ip()) else {
+        let Some(place) = count.take(peer.ip(), &broker.config().net) else {
             info!(%peer, listener = self.name, "connection refused: max.connections or max.connections.per.ip is reached");
             return;
         };
@@ -137,7 +166,11 @@ impl Listener {
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        let facts = ConnectionFacts { peer, local, listener: self.name.clone() };
+        let facts = ConnectionFacts {
+            peer,
+            local,
+            listener: self.name.clone(),
+        };
         let (broker, shutdown) = (Arc::clone(broker), shutdown.clone());
         tasks.spawn(async move {
             let _place = place;
@@ -150,6 +183,9 @@ impl Listener {
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused | io::ErrorKind::Interrupted
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
     )
 }

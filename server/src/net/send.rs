@@ -32,7 +32,8 @@ async fn send_more(stream: &mut OwnedWriteHalf, mut bytes: &[u8]) -> io::Result<
     while !bytes.is_empty() {
         stream.writable().await?;
         let sent = stream.try_io(Interest::WRITABLE, || {
-            rustix::net::send(stream, bytes, SendFlags::MORE | SendFlags::NOSIGNAL).map_err(io::Error::from)
+            rustix::net::send(stream, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)
+                .map_err(io::Error::from)
         });
         match sent {
             Ok(sent) => bytes = &bytes[sent..],
@@ -59,7 +60,8 @@ async fn send_file(stream: &mut OwnedWriteHalf, slice: &FileSlice) -> io::Result
         stream.writable().await?;
         let count = usize::try_from(end - position).unwrap_or(usize::MAX);
         let sent = stream.try_io(Interest::WRITABLE, || {
-            rustix::fs::sendfile(stream, &*slice.file, Some(&mut position), count).map_err(io::Error::from)
+            rustix::fs::sendfile(stream, &*slice.file, Some(&mut position), count)
+                .map_err(io::Error::from)
         });
         match sent {
             // The file is shorter than planned: its log was cut. The answer cannot be completed.

@@ -20,9 +20,10 @@ use klamm_group_coordinator::{
     ListGroups, MemberDescription, Reply as GroupReply,
 };
 
-use super::{ask, code_of};
+use super::{ask, code_of, order};
 use crate::api::{Ctx, Reply};
 use crate::broker::Broker;
+use crate::cluster::topic_name::GROUP_METADATA_TOPIC_NAME;
 use crate::errors::{self, ErrorCode};
 use crate::handlers::authorized::{GROUP_OPERATIONS, NOT_ASKED};
 
@@ -39,7 +40,7 @@ pub fn describe_groups(
         version >= FIRST_OPERATIONS_VERSION && request.include_authorized_operations;
     Reply::later(async move {
         let mut groups = Vec::with_capacity(request.groups.len());
-        for group_id in request.groups {
+        for group_id in order::by_partition(request.groups, partition_count(&broker)) {
             let mut group = describe(&broker, &group_id, version).await;
             if asks_operations && group.error_code == errors::NONE {
                 group.authorized_operations = GROUP_OPERATIONS;
@@ -51,7 +52,9 @@ pub fn describe_groups(
 }
 
 async fn describe(broker: &Arc<Broker>, group_id: &GroupId, version: i16) -> DescribedGroup {
-    let command = Command::DescribeGroup(DescribeGroup { group_id: group_id.to_string() });
+    let command = Command::DescribeGroup(DescribeGroup {
+        group_id: group_id.to_string(),
+    });
     let group = DescribedGroup::default().with_authorized_operations(NOT_ASKED);
     match ask(broker, group_id, command).await {
         Ok(GroupReply::DescribeGroup(Ok(description))) => described(group, description),
@@ -60,7 +63,8 @@ async fn describe(broker: &Arc<Broker>, group_id: &GroupId, version: i16) -> Des
             if version < FIRST_NOT_FOUND_VERSION {
                 return group;
             }
-            let message = StrBytes::from_string(format!("group {} does not exist", group_id.as_str()));
+            let message =
+                StrBytes::from_string(format!("group {} does not exist", group_id.as_str()));
             group
                 .with_error_code(ErrorCode::GroupIdNotFound.code())
                 .with_error_message(Some(message))
@@ -78,7 +82,13 @@ fn described(group: DescribedGroup, description: GroupDescription) -> DescribedG
         .with_group_state(StrBytes::from_static_str(description.state.name()))
         .with_protocol_type(StrBytes::from_string(description.protocol_type))
         .with_protocol_data(StrBytes::from_string(description.protocol_name))
-        .with_members(description.members.into_iter().map(described_member).collect())
+        .with_members(
+            description
+                .members
+                .into_iter()
+                .map(described_member)
+                .collect(),
+        )
 }
 
 fn described_member(member: MemberDescription) -> DescribedGroupMember {
@@ -99,7 +109,11 @@ pub fn list_groups(ctx: &Ctx<'_>, request: ListGroupsRequest) -> Reply<ListGroup
         types: filter(&request.types_filter, GroupType::from_name),
     };
     Reply::later(async move {
-        match broker.groups.submit_to_all(&broker, Command::ListGroups(command)).await {
+        match broker
+            .groups
+            .submit_to_all(&broker, Command::ListGroups(command))
+            .await
+        {
             Ok(replies) => {
                 let groups = replies.into_iter().flat_map(listings).map(listed).collect();
                 ListGroupsResponse::default().with_groups(groups)
@@ -134,21 +148,32 @@ pub fn delete_groups(ctx: &Ctx<'_>, request: DeleteGroupsRequest) -> Reply<Delet
     let broker = Arc::clone(ctx.broker);
     Reply::later(async move {
         let mut seen = HashSet::new();
-        let mut results = Vec::with_capacity(request.groups_names.len());
-        for group_id in request.groups_names {
-            if !seen.insert(group_id.clone()) {
-                continue;
-            }
-            let command = Command::DeleteGroup { group_id: group_id.to_string() };
+        let mut group_ids = request.groups_names;
+        group_ids.retain(|group_id| seen.insert(group_id.clone()));
+        let mut results = Vec::with_capacity(group_ids.len());
+        for group_id in order::by_partition_and_hash(group_ids, partition_count(&broker)) {
+            let command = Command::DeleteGroup {
+                group_id: group_id.to_string(),
+            };
             let code = match ask(&broker, &group_id, command).await {
                 Ok(GroupReply::DeleteGroup(result)) => code_of(&result),
                 Ok(_) => ErrorCode::UnknownServerError.code(),
                 Err(error) => error.code(),
             };
             results.push(
-                DeletableGroupResult::default().with_group_id(group_id).with_error_code(code),
+                DeletableGroupResult::default()
+                    .with_group_id(group_id)
+                    .with_error_code(code),
             );
         }
         DeleteGroupsResponse::default().with_results(results)
     })
+}
+
+/// How many partitions groups are spread over; none before the first group is looked for.
+fn partition_count(broker: &Broker) -> usize {
+    broker
+        .image()
+        .topic(GROUP_METADATA_TOPIC_NAME)
+        .map_or(0, |topic| topic.partitions.len())
 }

@@ -59,7 +59,10 @@ fn join_command(ctx: &Ctx<'_>, request: JoinGroupRequest) -> JoinGroup {
     let protocols = request
         .protocols
         .into_iter()
-        .map(|protocol| Protocol { name: protocol.name.to_string(), metadata: protocol.metadata })
+        .map(|protocol| Protocol {
+            name: protocol.name.to_string(),
+            metadata: protocol.metadata,
+        })
         .collect();
     JoinGroup {
         group_id: request.group_id.to_string(),
@@ -114,7 +117,9 @@ fn join_error(error: ErrorCode, version: i16) -> JoinGroupResponse {
 
 /// No protocol name is an empty one below version 7, and an empty one is none from there on.
 fn protocol_name(name: Option<String>, version: i16) -> Option<StrBytes> {
-    let name = name.filter(|name| !name.is_empty()).map(StrBytes::from_string);
+    let name = name
+        .filter(|name| !name.is_empty())
+        .map(StrBytes::from_string);
     match version {
         FIRST_NULL_PROTOCOL_NAME_VERSION.. => name,
         _ => Some(name.unwrap_or_default()),
@@ -197,7 +202,10 @@ pub fn leave_group(ctx: &Ctx<'_>, request: LeaveGroupRequest) -> Reply<LeaveGrou
             reason: None,
         }],
     };
-    let command = LeaveGroup { group_id: request.group_id.to_string(), members };
+    let command = LeaveGroup {
+        group_id: request.group_id.to_string(),
+        members,
+    };
     Reply::later(async move {
         let group_id = command.group_id.clone();
         match ask(&broker, &group_id, Command::LeaveGroup(command)).await {
@@ -216,16 +224,16 @@ fn leaving(member: MemberIdentity) -> LeavingMember {
     }
 }
 
-fn left_response(
-    result: Result<Vec<LeftMember>, GroupError>,
-    version: i16,
-) -> LeaveGroupResponse {
+fn left_response(result: Result<Vec<LeftMember>, GroupError>, version: i16) -> LeaveGroupResponse {
     let left = match result {
         Ok(left) => left,
         Err(error) => return leave_error(errors::of_group_error(error).code()),
     };
     if version < FIRST_LEAVING_MEMBERS_VERSION {
-        return leave_error(left.first().map_or(errors::NONE, |member| code_of(&member.result)));
+        return leave_error(
+            left.first()
+                .map_or(errors::NONE, |member| code_of(&member.result)),
+        );
     }
     let members = left
         .into_iter()

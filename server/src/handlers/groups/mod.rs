@@ -5,6 +5,7 @@
 
 mod admin;
 mod membership;
+mod order;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -23,7 +24,11 @@ pub(super) async fn ask(
     group_id: &str,
     command: Command,
 ) -> Result<Reply, ErrorCode> {
-    broker.groups.submit(broker, group_id, command).await.map_err(|error| error.code())
+    broker
+        .groups
+        .submit(broker, group_id, command)
+        .await
+        .map_err(|error| error.code())
 }
 
 /// The error field of a result.

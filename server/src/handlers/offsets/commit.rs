@@ -82,7 +82,9 @@ fn existing_partitions(
         };
         let answer = refused.topic(topic.name, topic.topic_id);
         for partition in &topic.partitions {
-            answer.partitions.push(answer_partition(partition.partition_index, error.code()));
+            answer
+                .partitions
+                .push(answer_partition(partition.partition_index, error.code()));
         }
         return None;
     };
@@ -93,7 +95,9 @@ fn existing_partitions(
         } else {
             let code = ErrorCode::UnknownTopicOrPartition.code();
             let answer = refused.topic(name_of(found), found.id);
-            answer.partitions.push(answer_partition(partition.partition_index, code));
+            answer
+                .partitions
+                .push(answer_partition(partition.partition_index, code));
         }
     }
     (!partitions.is_empty()).then(|| CommitTopic {
@@ -137,7 +141,10 @@ async fn commit(
         Ok(_) => ErrorCode::UnknownServerError,
         Err(error) => error,
     };
-    topics.into_iter().map(|topic| refused_topic(topic, error)).collect()
+    topics
+        .into_iter()
+        .map(|topic| refused_topic(topic, error))
+        .collect()
 }
 
 fn committed_topic(topic: CommittedTopic) -> OffsetCommitResponseTopic {
@@ -170,7 +177,9 @@ fn answer_topic(
 }
 
 fn answer_partition(index: i32, code: i16) -> OffsetCommitResponsePartition {
-    OffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(code)
+    OffsetCommitResponsePartition::default()
+        .with_partition_index(index)
+        .with_error_code(code)
 }
 
 /// An answer that grows in two steps, like Kafka's own (`OffsetCommitResponse.Builder`): what is refused here has
@@ -198,13 +207,19 @@ impl Answer {
     }
 
     fn key(&self, name: &TopicName, topic_id: Uuid) -> Key {
-        if self.uses_ids { Key::Id(topic_id) } else { Key::Name(name.clone()) }
+        if self.uses_ids {
+            Key::Id(topic_id)
+        } else {
+            Key::Name(name.clone())
+        }
     }
 
     fn topic(&mut self, name: TopicName, topic_id: Uuid) -> &mut OffsetCommitResponseTopic {
         let key = self.key(&name, topic_id);
         let place = *self.places.entry(key).or_insert_with(|| {
-            let topic = OffsetCommitResponseTopic::default().with_name(name).with_topic_id(topic_id);
+            let topic = OffsetCommitResponseTopic::default()
+                .with_name(name)
+                .with_topic_id(topic_id);
             self.topics.push(topic);
             self.topics.len() - 1
         });
@@ -217,7 +232,9 @@ impl Answer {
             return;
         }
         for topic in topics {
-            self.topic(topic.name, topic.topic_id).partitions.extend(topic.partitions);
+            self.topic(topic.name, topic.topic_id)
+                .partitions
+                .extend(topic.partitions);
         }
     }
 

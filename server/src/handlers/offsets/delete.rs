@@ -30,7 +30,10 @@ pub fn handle(ctx: &Ctx<'_>, request: OffsetDeleteRequest) -> Reply<OffsetDelete
         .collect();
     let group_id = request.group_id.to_string();
     Reply::later(async move {
-        let command = Command::DeleteOffsets { group_id: group_id.clone(), topics };
+        let command = Command::DeleteOffsets {
+            group_id: group_id.clone(),
+            topics,
+        };
         let error = match ask(&broker, &group_id, command).await {
             Ok(GroupReply::DeleteOffsets(Ok(deleted))) => {
                 merge(&mut answers, deleted);
@@ -51,17 +54,26 @@ fn existing_partitions(
     answers: &mut Vec<OffsetDeleteResponseTopic>,
 ) -> Option<OffsetTopic> {
     let found = image.topic(&topic.name);
-    let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
+    let indexes = topic
+        .partitions
+        .iter()
+        .map(|partition| partition.partition_index);
     let (existing, missing): (Vec<i32>, Vec<i32>) =
         indexes.partition(|&index| found.is_some_and(|found| found.partition(index).is_some()));
     // A topic that does not exist is answered even if no partition was named.
     if found.is_none() || !missing.is_empty() {
         let code = ErrorCode::UnknownTopicOrPartition.code();
         let answer = topic_answer(answers, &topic.name);
-        answer.partitions.extend(missing.into_iter().map(|index| partition_answer(index, code)));
+        answer.partitions.extend(
+            missing
+                .into_iter()
+                .map(|index| partition_answer(index, code)),
+        );
     }
-    (!existing.is_empty())
-        .then(|| OffsetTopic { name: topic.name.to_string(), partitions: existing })
+    (!existing.is_empty()).then(|| OffsetTopic {
+        name: topic.name.to_string(),
+        partitions: existing,
+    })
 }
 
 /// Adds what the group says: to the topic of the same name, or behind. If nothing was refused here, it stands as it is.
@@ -89,13 +101,18 @@ fn topic_answer<'a>(
     answers: &'a mut Vec<OffsetDeleteResponseTopic>,
     name: &TopicName,
 ) -> &'a mut OffsetDeleteResponseTopic {
-    let place = answers.iter().position(|topic| topic.name == *name).unwrap_or_else(|| {
-        answers.push(OffsetDeleteResponseTopic::default().with_name(name.clone()));
-        answers.len() - 1
-    });
+    let place = answers
+        .iter()
+        .position(|topic| topic.name == *name)
+        .unwrap_or_else(|| {
+            answers.push(OffsetDeleteResponseTopic::default().with_name(name.clone()));
+            answers.len() - 1
+        });
     &mut answers[place]
 }
 
 fn partition_answer(index: i32, code: i16) -> OffsetDeleteResponsePartition {
-    OffsetDeleteResponsePartition::default().with_partition_index(index).with_error_code(code)
+    OffsetDeleteResponsePartition::default()
+        .with_partition_index(index)
+        .with_error_code(code)
 }

@@ -59,11 +59,12 @@ pub fn handle(ctx: &Ctx<'_>, request: OffsetFetchRequest) -> Reply<OffsetFetchRe
             })
             .collect()
     });
-    let group =
-        OffsetFetchRequestGroup::default().with_group_id(request.group_id).with_topics(topics);
-    Reply::later(async move {
-        single_response(fetch(&broker, group, require_stable, version).await)
-    })
+    let group = OffsetFetchRequestGroup::default()
+        .with_group_id(request.group_id)
+        .with_topics(topics);
+    Reply::later(
+        async move { single_response(fetch(&broker, group, require_stable, version).await) },
+    )
 }
 
 /// The answer of the only group, in the form that versions below 8 have.
@@ -85,7 +86,9 @@ fn single_response(group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
                 .with_partitions(partitions.collect())
         })
         .collect();
-    OffsetFetchResponse::default().with_error_code(group.error_code).with_topics(topics)
+    OffsetFetchResponse::default()
+        .with_error_code(group.error_code)
+        .with_topics(topics)
 }
 
 async fn fetch(
@@ -103,15 +106,19 @@ async fn fetch(
             if uses_ids {
                 resolve_names(&image, topics);
             }
-            let (nameless, named) =
-                topics.iter().partition(|topic| uses_ids && topic.name.is_empty());
+            let (nameless, named) = topics
+                .iter()
+                .partition(|topic| uses_ids && topic.name.is_empty());
             unknown = nameless;
             FetchTopics::Named(named.into_iter().map(fetch_topic).collect())
         }
     };
     let is_all = topics == FetchTopics::All;
-    let command =
-        FetchOffsets { group_id: group.group_id.to_string(), topics, require_stable };
+    let command = FetchOffsets {
+        group_id: group.group_id.to_string(),
+        topics,
+        require_stable,
+    };
     let fetched = match ask(broker, &group.group_id, Command::FetchOffsets(command)).await {
         Ok(GroupReply::FetchOffsets(Ok(fetched))) => fetched,
         Ok(GroupReply::FetchOffsets(Err(error))) => {
@@ -124,12 +131,16 @@ async fn fetch(
         fetched.into_iter().map(fetched_topic).collect();
     if is_all && uses_ids {
         answers.retain_mut(|topic| {
-            topic.topic_id = image.topic(&topic.name).map_or(Uuid::nil(), |found| found.id);
+            topic.topic_id = image
+                .topic(&topic.name)
+                .map_or(Uuid::nil(), |found| found.id);
             !topic.topic_id.is_nil()
         });
     }
     answers.extend(unknown.into_iter().map(unknown_topic));
-    OffsetFetchResponseGroup::default().with_group_id(group.group_id.clone()).with_topics(answers)
+    OffsetFetchResponseGroup::default()
+        .with_group_id(group.group_id.clone())
+        .with_topics(answers)
 }
 
 fn resolve_names(image: &ClusterImage, topics: &mut [OffsetFetchRequestTopics]) {
@@ -152,7 +163,13 @@ fn fetched_topic(topic: FetchedTopic) -> OffsetFetchResponseTopics {
     OffsetFetchResponseTopics::default()
         .with_name(TopicName(StrBytes::from_string(topic.name)))
         .with_topic_id(Uuid::from_bytes(topic.topic_id.0))
-        .with_partitions(topic.partitions.into_iter().map(fetched_partition).collect())
+        .with_partitions(
+            topic
+                .partitions
+                .into_iter()
+                .map(fetched_partition)
+                .collect(),
+        )
 }
 
 fn fetched_partition(partition: FetchedPartition) -> OffsetFetchResponsePartitions {

@@ -1,0 +1,170 @@
+//! Order on a connection, and several brokers in one process.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{
+    ApiVersionsRequest, BrokerId, CreateTopicsRequest, FetchRequest, FetchResponse, ProduceRequest,
+    TopicName,
+};
+use kafka_protocol::protocol::StrBytes;
+use klamm_log_store::batch::{BatchBuilder, BatchSettings};
+use support::{Client, SOON, broker};
+
+fn topic() -> TopicName {
+    TopicName(StrBytes::from_static_str("orders"))
+}
+
+async fn create_topic(client: &mut Client) {
+    let topic = CreatableTopic::default()
+        .with_name(topic())
+        .with_num_partitions(1)
+        .with_replication_factor(1);
+    let response = client
+        .call(
+            5,
+            &CreateTopicsRequest::default()
+                .with_topics(vec![topic])
+                .with_timeout_ms(10_000),
+        )
+        .await;
+    assert_eq!(response.topics[0].error_code, 0);
+}
+
+fn batch(value: &str) -> Bytes {
+    let mut builder = BatchBuilder::new(BatchSettings::default());
+    builder.push(1_000, None, Some(value.as_bytes()), &[]);
+    builder.build().expect("a batch").into_bytes()
+}
+
+fn produce(value: &str, acks: i16) -> ProduceRequest {
+    let partition = PartitionProduceData::default()
+        .with_index(0)
+        .with_records(Some(batch(value)));
+    let topic = TopicProduceData::default()
+        .with_name(topic())
+        .with_partition_data(vec![partition]);
+    ProduceRequest::default()
+        .with_acks(acks)
+        .with_timeout_ms(10_000)
+        .with_topic_data(vec![topic])
+}
+
+fn fetch(offset: i64, wait_ms_max: i32) -> FetchRequest {
+    let partition = FetchPartition::default()
+        .with_partition(0)
+        .with_fetch_offset(offset)
+        .with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default()
+        .with_topic(topic())
+        .with_partitions(vec![partition]);
+    FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(wait_ms_max)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_topics(vec![topic])
+}
+
+fn record_bytes(response: &FetchResponse) -> usize {
+    response
+        .responses
+        .iter()
+        .flat_map(|topic| &topic.partitions)
+        .filter_map(|partition| partition.records.as_ref())
+        .map(Bytes::len)
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pipelined_requests_are_answered_in_order_and_see_what_came_before() {
+    // Eight produce requests, a fetch from the start and ApiVersions leave in one go: answers come in that order, offsets
+    // count up, and the fetch sees all eight batches.
+    let (server, address) = broker(&[]).await;
+    let mut client = Client::connect(address).await;
+    create_topic(&mut client).await;
+    let mut sent = Vec::new();
+    for index in 0..8 {
+        sent.push(client.send(7, &produce(&format!("v{index}"), -1)).await);
+    }
+    let fetched = client.send(4, &fetch(0, 10_000)).await;
+    let versions = client.send(0, &ApiVersionsRequest::default()).await;
+    for (offset, sent) in (0..).zip(sent) {
+        let (received, response) = client.receive::<ProduceRequest>(7).await;
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!(
+            (received, partition.error_code, partition.base_offset),
+            (sent, 0, offset)
+        );
+    }
+    let (received, response) = client.receive::<FetchRequest>(4).await;
+    assert_eq!(received, fetched);
+    assert_eq!(record_bytes(&response), 8 * batch("v0").len());
+    assert_eq!(client.receive::<ApiVersionsRequest>(0).await.0, versions);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiting_fetch_is_woken_by_an_append() {
+    // The fetch would wait for a minute; the append of another connection answers it.
+    let (server, address) = broker(&[]).await;
+    let (mut consumer, mut producer) = (
+        Client::connect(address).await,
+        Client::connect(address).await,
+    );
+    create_topic(&mut producer).await;
+    let started = Instant::now();
+    consumer.send(4, &fetch(0, 60_000)).await;
+    producer.call(7, &produce("wake up", 1)).await;
+    let (_, response) = consumer.receive::<FetchRequest>(4).await;
+    assert_eq!(record_bytes(&response), batch("wake up").len());
+    assert!(started.elapsed() < SOON);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fetch_without_data_is_answered_when_its_time_is_up() {
+    let (server, address) = broker(&[]).await;
+    let mut client = Client::connect(address).await;
+    create_topic(&mut client).await;
+    let started = Instant::now();
+    let response = client.call(4, &fetch(0, 200)).await;
+    assert_eq!(record_bytes(&response), 0);
+    assert!(started.elapsed() >= Duration::from_millis(200));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn produce_without_acks_gets_no_answer_and_a_failure_ends_the_connection() {
+    let (server, address) = broker(&[]).await;
+    let mut client = Client::connect(address).await;
+    create_topic(&mut client).await;
+    client.send(7, &produce("silent", 0)).await;
+    let response = client.call(4, &fetch(0, 10_000)).await;
+    assert_eq!(record_bytes(&response), batch("silent").len());
+    let mut unknown = produce("lost", 0);
+    unknown.topic_data[0].name = TopicName(StrBytes::from_static_str("nobody-knows-me"));
+    client.send(7, &unknown).await;
+    client.expect_closed().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn brokers_in_one_process_share_nothing() {
+    let (first, first_address) = broker(&[]).await;
+    let (second, second_address) = broker(&[]).await;
+    let mut client = Client::connect(first_address).await;
+    create_topic(&mut client).await;
+    client.call(7, &produce("here", -1)).await;
+    let mut other = Client::connect(second_address).await;
+    let response = other.call(4, &fetch(0, 0)).await;
+    assert_eq!(response.responses[0].partitions[0].error_code, 3);
+    first.stop().await;
+    other.call(0, &ApiVersionsRequest::default()).await;
+    second.stop().await;
+}
