@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 
 export KLAMM_COMPAT_CACHE="${KLAMM_COMPAT_CACHE:-$PWD/.cache}"
 logs="$KLAMM_COMPAT_CACHE/logs"
+kafka_version=4.3.1
 mkdir -p "$logs"
 failed=0
 started=$SECONDS
@@ -56,8 +57,9 @@ step "formatting" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
 if [ "${1:-all}" != quick ]; then
   # The message schemas of Apache Kafka, which a test compares the codec's tables with.
-  step "schemas" target/release/differential --fetch-schemas "$KLAMM_COMPAT_CACHE/schemas"
-  export KLAMM_KAFKA_SCHEMAS="$KLAMM_COMPAT_CACHE/schemas"
+  export KLAMM_KAFKA_SCHEMAS="$KLAMM_COMPAT_CACHE/schemas/kafka-clients-$kafka_version.jar"
+  step "schemas" mvn -q -B dependency:copy -Dartifact="org.apache.kafka:kafka-clients:$kafka_version" \
+    -DoutputDirectory="$KLAMM_COMPAT_CACHE/schemas"
 else
   export KLAMM_NO_SCHEMAS=1
 fi

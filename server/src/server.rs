@@ -34,6 +34,9 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Stands for "no idle limit": longer than any connection lives.
 const IDLE_NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
+/// What Kafka's sample configuration calls the listener of a controller.
+const CONTROLLER_LISTENER: &str = "CONTROLLER";
+
 /// A running broker.
 pub struct Server {
     pub broker: Arc<Broker>,
@@ -292,7 +295,7 @@ impl Opening {
                 controller_id: config.node_id,
                 incarnation_id,
                 is_zk_migration_ready: false,
-                endpoints: listeners.clone(),
+                endpoints: controller_endpoints(&listeners),
                 features: features::supported(),
             },
         )?;
@@ -337,6 +340,19 @@ fn endpoints(listeners: &[ListenerConfig], addresses: &[(String, SocketAddr)]) -
                 security_protocol: 0,
             }
         })
+        .collect()
+}
+
+/// The controller's side of this node, as DescribeQuorum shows it. The broker's own listeners answer everything that a
+/// controller would be asked, so the name that Kafka's sample configuration gives points to the first of them.
+fn controller_endpoints(listeners: &[Endpoint]) -> Vec<Endpoint> {
+    listeners
+        .first()
+        .map(|first| Endpoint {
+            name: CONTROLLER_LISTENER.to_owned(),
+            ..first.clone()
+        })
+        .into_iter()
         .collect()
 }
 

@@ -4,7 +4,8 @@
 //! when the first group is asked for, and the answer waits for it, where Apache Kafka answers
 //! COORDINATOR_NOT_AVAILABLE once and lets the client ask again.
 //!
-//! Not yet: coordinators of transactions and share groups, which answer COORDINATOR_NOT_AVAILABLE.
+//! Not yet: coordinators of transactions and share groups. They answer UNSUPPORTED_VERSION, which ends a client at once,
+//! where a retriable error would let it try for ever.
 
 use std::sync::Arc;
 
@@ -70,7 +71,7 @@ async fn find(
             .await
             .map_err(|_| ErrorCode::CoordinatorNotAvailable),
         KeyType::Share if !is_share_partition_key(key) => Err(ErrorCode::InvalidRequest),
-        KeyType::Transaction | KeyType::Share => Err(ErrorCode::CoordinatorNotAvailable),
+        KeyType::Transaction | KeyType::Share => Err(ErrorCode::UnsupportedVersion),
     }
 }
 

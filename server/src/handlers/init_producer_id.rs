@@ -3,7 +3,7 @@
 //! Behaviour: without a transactional id every request gets a fresh producer id with epoch 0, whatever it held
 //! before. A producer id without an epoch, or the reverse, is an INVALID_REQUEST.
 //!
-//! Not yet: transactional ids, which answer COORDINATOR_NOT_AVAILABLE.
+//! Not yet: transactional ids, which answer UNSUPPORTED_VERSION.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub fn handle(ctx: &Ctx<'_>, request: InitProducerIdRequest) -> Reply<InitProduc
     match request.transactional_id.as_ref().map(|id| id.as_str()) {
         None => {}
         Some("") => return Reply::Now(refusal(ErrorCode::InvalidRequest)),
-        Some(_) => return Reply::Now(refusal(ErrorCode::CoordinatorNotAvailable)),
+        Some(_) => return Reply::Now(refusal(ErrorCode::UnsupportedVersion)),
     }
     if let Some(id) = ctx.broker.producer_ids.take() {
         return Reply::Now(granted(id));
