@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::batch_view::{SentPayloads, record_set_tree, remember_payloads};
 use super::exchange::Answer;
 use super::generate::UNKNOWN_ID;
-use super::rules::{actions, apply};
+use super::rules::{Context, actions, apply};
 use super::server::Identity;
 use crate::schema::Value;
 
@@ -20,6 +20,7 @@ pub const BROKER_TIME_WINDOW_MS: i64 = 5 * 60 * 1_000;
 const HUMAN_TEXTS: &[&str] = &["errorMessage", "documentation", "batchIndexErrorMessage"];
 
 const RECORD_SETS: &[&str] = &["records"];
+const COMPRESSION_CONFIG: &str = "compression.type";
 const FETCH: i16 = 1;
 const NO_SESSION: i64 = 0;
 
@@ -31,7 +32,7 @@ const UUID_HYPHENS: [usize; 4] = [8, 13, 18, 23];
 #[derive(Debug)]
 pub struct Normaliser<'a> {
     identity: &'a Identity,
-    prefix: &'a str,
+    context: Context<'a>,
     compare_texts: bool,
     /// The replacement of every id seen so far, by its raw form.
     seen: HashMap<String, String>,
@@ -42,7 +43,10 @@ impl<'a> Normaliser<'a> {
     pub fn new(identity: &'a Identity, prefix: &'a str, compare_texts: bool) -> Self {
         Self {
             identity,
-            prefix,
+            context: Context {
+                prefix,
+                is_recompressed: false,
+            },
             compare_texts,
             // An id that sequences send themselves.
             seen: HashMap::from([(
@@ -53,12 +57,15 @@ impl<'a> Normaliser<'a> {
         }
     }
 
-    /// Learns the record sets in a request, so that fetched ones can be recognised.
+    /// Learns the record sets in a request, so that fetched ones can be recognised, and whether it sets a compression.
     pub fn remember_sent(&mut self, request: &Value) {
         match request {
             Value::Object(fields) => fields.iter().for_each(|(name, value)| match value {
                 Value::Bytes(bytes) if RECORD_SETS.contains(&&**name) => {
                     remember_payloads(bytes, &mut self.sent);
+                }
+                Value::Text(text) if text == COMPRESSION_CONFIG => {
+                    self.context.is_recompressed = true;
                 }
                 _ => self.remember_sent(value),
             }),
@@ -133,7 +140,7 @@ impl Walk<'_, '_> {
         let mut value = value;
         for action in actions(self.api_key, &self.path) {
             let normaliser = &*self.normaliser;
-            value = apply(action, value, normaliser.prefix, |key| {
+            value = apply(action, value, normaliser.context, |key| {
                 normaliser.sort_key(key)
             })?;
         }

@@ -10,6 +10,9 @@ pub enum Action {
     Ignore,
     /// Only negative, zero or positive is compared.
     Sign,
+    /// Like [`Action::Sign`] where a broker may have compressed records anew: no two implementations of a codec make the
+    /// same bytes.
+    SignIfRecompressed,
     /// An array whose order means nothing, sorted by fields, the first one first.
     SortBy(&'static [&'static str]),
     /// An array that is a map: shown with the field as key, so that differences name it.
@@ -65,6 +68,14 @@ const RULES: &[Rule] = &[
     rule(2, "topics", Action::SortBy(&["name"])),
     rule(2, "topics.partitions", Action::SortBy(&["partitionIndex"])),
     rule(3, "topics", Action::SortBy(&["name", "topicId"])),
+    rule(9, "topics", Action::SortBy(&["name"])),
+    rule(9, "topics.partitions", Action::SortBy(&["partitionIndex"])),
+    rule(9, "groups.topics", Action::SortBy(&["name", "topicId"])),
+    rule(
+        9,
+        "groups.topics.partitions",
+        Action::SortBy(&["partitionIndex"]),
+    ),
     rule(11, "members", Action::SortBy(&["memberId"])),
     rule(15, "groups", Action::SortBy(&["groupId"])),
     rule(15, "groups.members", Action::SortBy(&["memberId"])),
@@ -106,6 +117,11 @@ const RULES: &[Rule] = &[
     rule(55, "topics.partitions.observers.logEndOffset", Action::Sign),
     // The disk of the machine, and where on it the data is.
     rule(35, "results.logDir", Action::Ignore),
+    rule(
+        35,
+        "results.topics.partitions.partitionSize",
+        Action::SignIfRecompressed,
+    ),
     rule(35, "results.totalBytes", Action::Sign),
     rule(35, "results.usableBytes", Action::Sign),
     // One server has a listener for its controller, the other may not.
@@ -131,26 +147,36 @@ pub fn actions<'a>(api_key: i16, path: &'a [String]) -> impl Iterator<Item = Act
 /// Broker configs that hold addresses and folders.
 const MACHINE_CONFIGS: &[&str] = &[
     "advertised.listeners",
+    "controller.listener.names",
     "controller.quorum.voters",
+    "listener.security.protocol.map",
     "listeners",
     "log.dir",
     "log.dirs",
+    "process.roles",
 ];
+
+/// What actions need to know about the sequence.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    pub prefix: &'a str,
+    /// A config of the sequence may have made the broker compress records anew.
+    pub is_recompressed: bool,
+}
 
 /// Applies an action to a value; `None` takes it out. `key` gives the comparable form of a value to sort by.
 pub fn apply(
     action: Action,
     value: Value,
-    prefix: &str,
+    context: Context<'_>,
     key: impl Fn(&Value) -> String,
 ) -> Option<Value> {
     let value = match (action, value) {
         (Action::Ignore, _) => return None,
-        (Action::Sign, Value::Integer(number)) => match number.signum() {
-            -1 => "<negative>".into(),
-            0 => 0.into(),
-            _ => "<positive>".into(),
-        },
+        (Action::Sign, Value::Integer(number)) => sign(number),
+        (Action::SignIfRecompressed, Value::Integer(number)) if context.is_recompressed => {
+            sign(number)
+        }
         (Action::SortBy(fields), Value::Array(mut elements)) => {
             elements.sort_by_cached_key(|element| {
                 fields
@@ -168,7 +194,7 @@ pub fn apply(
                 element
                     .field(field)
                     .and_then(Value::text)
-                    .is_none_or(|name| name.starts_with(prefix))
+                    .is_none_or(|name| name.starts_with(context.prefix))
             });
             Value::Array(elements)
         }
@@ -196,6 +222,14 @@ pub fn apply(
         (_, value) => value,
     };
     Some(value)
+}
+
+fn sign(number: i64) -> Value {
+    match number.signum() {
+        -1 => "<negative>".into(),
+        0 => 0.into(),
+        _ => "<positive>".into(),
+    }
 }
 
 /// Leaves only the name of a config whose value is the machine's.
