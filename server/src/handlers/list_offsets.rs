@@ -5,13 +5,13 @@
 //! there: -1 is answered. A timestamp finds the first record that is not older, exactly, also inside a compressed
 //! batch. Below version 4 no leader epoch is answered. A partition that is named twice is an INVALID_REQUEST.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
-use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse, TopicName};
 use klamm_log_store::partition::{Partition, ReadError, ReadLimit, TimestampOffset};
 use klamm_log_store::{LeaderEpoch, Offset};
 
@@ -48,35 +48,30 @@ pub fn handle(ctx: &Ctx<'_>, request: ListOffsetsRequest) -> Reply<ListOffsetsRe
         .any(|partition| needs_disk(partition.timestamp));
     let broker = ctx.broker.clone();
     let answer = move || {
-        let duplicates = duplicates(&request);
-        let topics = request
-            .topics
-            .iter()
-            .map(|topic| {
-                let partitions = topic
-                    .partitions
-                    .iter()
-                    .map(|partition| {
-                        if duplicates.contains(&(topic.name.as_str(), partition.partition_index)) {
-                            return failed(partition, ErrorCode::InvalidRequest);
-                        }
-                        if !is_supported(partition.timestamp, version) {
-                            return failed(partition, ErrorCode::UnsupportedVersion);
-                        }
-                        broker
-                            .partition_by_name(&topic.name, partition.partition_index)
-                            .and_then(|log| list(&log, partition, limit))
-                            .map_or_else(
-                                |error| failed(partition, error),
-                                |found| found_response(partition, found, version),
-                            )
-                    })
-                    .collect();
-                ListOffsetsTopicResponse::default()
-                    .with_name(topic.name.clone())
-                    .with_partitions(partitions)
-            })
-            .collect();
+        let mut topics: Vec<ListOffsetsTopicResponse> = Vec::new();
+        for (name, partition, is_repeated) in once_each(&request) {
+            let answer = if is_repeated {
+                Err(ErrorCode::InvalidRequest)
+            } else if !is_supported(partition.timestamp, version) {
+                Err(ErrorCode::UnsupportedVersion)
+            } else {
+                broker
+                    .partition_by_name(name, partition.partition_index)
+                    .and_then(|log| list(&log, partition, limit))
+            };
+            let answer = match answer {
+                Ok(found) => found_response(partition, found, version),
+                Err(error) => failed(partition, error),
+            };
+            match topics.iter_mut().rev().find(|topic| topic.name == *name) {
+                Some(topic) => topic.partitions.push(answer),
+                None => topics.push(
+                    ListOffsetsTopicResponse::default()
+                        .with_name(name.clone())
+                        .with_partitions(vec![answer]),
+                ),
+            }
+        }
         ListOffsetsResponse::default().with_topics(topics)
     };
     if needs_disk {
@@ -90,18 +85,25 @@ fn needs_disk(timestamp: i64) -> bool {
     timestamp >= 0 || timestamp == MAX_TIMESTAMP
 }
 
-fn duplicates(request: &ListOffsetsRequest) -> HashSet<(&str, i32)> {
-    let mut seen = HashSet::new();
-    let mut duplicates = HashSet::new();
-    for topic in &request.topics {
-        for partition in &topic.partitions {
-            let key = (topic.name.as_str(), partition.partition_index);
-            if !seen.insert(key) {
-                duplicates.insert(key);
-            }
-        }
+/// The partitions of a request, each once and with whether it was named more than once.
+fn once_each(
+    request: &ListOffsetsRequest,
+) -> impl Iterator<Item = (&TopicName, &ListOffsetsPartition, bool)> {
+    let named = || {
+        request.topics.iter().flat_map(|topic| {
+            let of_topic = topic.partitions.iter();
+            of_topic.map(move |partition| (&topic.name, partition))
+        })
+    };
+    let mut counts: HashMap<(&TopicName, i32), usize> = HashMap::new();
+    for (name, partition) in named() {
+        *counts.entry((name, partition.partition_index)).or_insert(0) += 1;
     }
-    duplicates
+    named().filter_map(move |(name, partition)| {
+        // Taken out with the first, so that the others find nothing.
+        let count = counts.remove(&(name, partition.partition_index))?;
+        Some((name, partition, count > 1))
+    })
 }
 
 /// Whether a special timestamp is known to a version.

@@ -22,7 +22,7 @@ use kafka_protocol::messages::produce_response::{
 };
 use kafka_protocol::protocol::StrBytes;
 use klamm_codec::{ProduceRequest, Segment, TopicRef};
-use klamm_log_store::batch::{self, BatchError};
+use klamm_log_store::batch::{self, BatchError, BatchHeader};
 use klamm_log_store::partition::{AppendOptions, Appended, Durability, Partition};
 
 use crate::api::{CloseReason, Ctx, Frame, Handled};
@@ -293,7 +293,7 @@ fn append_batch(
     if hosted.topic.is_internal && ctx.client_id() != INTERNAL_TOPICS_CLIENT_ID {
         return Err(ErrorCode::InvalidTopicException.into());
     }
-    if batch::is_first_transactional(&batch).unwrap_or(false) {
+    if BatchHeader::parse(&batch).is_ok_and(|header| is_of_transaction(&header)) {
         return Err(ErrorCode::InvalidProducerIdMapping.into());
     }
     let log = hosted.log?;
@@ -321,6 +321,11 @@ fn append_batch(
             })
         }
     }
+}
+
+/// Whether the batch belongs to somebody's transaction: without a producer id its flag means nothing, as in Kafka.
+fn is_of_transaction(header: &BatchHeader) -> bool {
+    header.attributes.is_transactional() && header.producer_id.is_some()
 }
 
 fn find(ctx: &Ctx<'_>, topic: &TopicRef, index: i32) -> Result<Hosted, ErrorCode> {
