@@ -260,6 +260,12 @@ impl Shard {
         if !step.records.is_empty() {
             self.unlisted.clear();
         }
-        self.next_record_offset += step.records.len() as i64;
+        self.next_record_offset = self.offset_after(step);
+    }
+
+    /// The offset of the record that follows those of a step.
+    fn offset_after(&self, step: &Step) -> i64 {
+        self.next_record_offset
+            .saturating_add(step.records.len() as i64)
     }
 }

@@ -51,7 +51,8 @@ fn varint_bytes(number: usize) -> usize {
 /// refusal may rest on state that is not yet durable. A step without records waits for the earlier ones alone.
 /// The records of an answered commit, join or sync fit into one batch of `batch_bytes_max`; those of deletions and
 /// of [`crate::Shard::tick`] may be more and may be spread over several batches.
-/// Every ticket handed to [`crate::Shard::handle`] appears in exactly one reply of exactly one step, this one or a later one.
+/// Every ticket handed to [`crate::Shard::handle`] appears in exactly one reply of exactly one step, this one or a
+/// later one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Step {
     pub records: Vec<Record>,

@@ -139,7 +139,8 @@ fn a_new_member_of_a_later_version_is_sent_back_with_an_id() {
     });
 }
 
-/// A pending member that does not come back within its session is forgotten (testHeartbeatExpirationShouldRemovePendingMember).
+/// A pending member that does not come back within its session is forgotten
+/// (testHeartbeatExpirationShouldRemovePendingMember).
 #[test]
 fn a_pending_member_has_one_session_to_come_back() {
     run_default(|context| {

@@ -70,7 +70,8 @@ fn a_commit_from_nobody_creates_a_simple_group() {
             (description.state, description.protocol_type.as_str()),
             (GroupState::Empty, "")
         );
-        // An instance id alone makes no difference as long as the group is empty (testSimpleGroupOffsetCommitWithInstanceId).
+        // An instance id alone makes no difference as long as the group is empty
+        // (testSimpleGroupOffsetCommitWithInstanceId).
         let odd = CommitOffsets {
             instance_id: Some("i".to_owned()),
             ..commit("topic", 0, 101)

@@ -138,7 +138,8 @@ fn a_tombstone_ends_what_is_pending() {
     assert_eq!(log.committed(true), Ok(None));
 }
 
-/// testGenericGroupOffsetDeleteWithPendingTransactionalOffsets, testDeleteGroupAllOffsetsWithPendingTransactionalOffsets.
+/// testGenericGroupOffsetDeleteWithPendingTransactionalOffsets,
+/// testDeleteGroupAllOffsetsWithPendingTransactionalOffsets.
 #[test]
 fn deletions_reach_what_is_pending() {
     let delete_offsets = || Command::DeleteOffsets {

@@ -56,7 +56,9 @@ impl ClassicGroup {
         if request.generation != self.generation {
             return Err(GroupError::IllegalGeneration);
         }
-        let contradicts = |given: &Option<String>, own: &Option<String>| matches!((given, own), (Some(given), Some(own)) if given != own);
+        let contradicts = |given: &Option<String>, own: &Option<String>| {
+            given.is_some() && own.is_some() && given != own
+        };
         if contradicts(&request.protocol_type, &self.protocol_type)
             || contradicts(&request.protocol_name, &self.protocol_name)
         {

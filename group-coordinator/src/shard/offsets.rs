@@ -36,7 +36,7 @@ impl Shard {
 
         let (commits, answers) = commit::plan(&self.config, now, request)?;
         for commit in commits {
-            let record_offset = self.next_record_offset + step.records.len() as i64;
+            let record_offset = self.offset_after(step);
             let record = commit.apply(&mut self.offsets, &request.group_id, record_offset);
             step.records.push(record);
         }
