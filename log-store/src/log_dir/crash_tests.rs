@@ -21,7 +21,7 @@ use crate::testing::{NOW_MS, Random, append, block_on, headers_of, idempotent_ba
 use crate::{LeaderEpoch, Offset};
 
 const NAME: &str = "orders-0";
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 200;
 const STEPS: u64 = 80;
 const PRODUCERS: u64 = 3;
 
@@ -250,7 +250,14 @@ impl History {
 
     fn cut_power(&mut self) {
         let high_watermark = self.partition.high_watermark();
-        self.fs = self.fs.cut_power(PowerCut::InOrder, &mut self.random);
+        self.fs = self.fs.cut_power(
+            if self.random.one_in(2) {
+                PowerCut::InOrder
+            } else {
+                PowerCut::AnySectors
+            },
+            &mut self.random,
+        );
         self.reopen();
         let log_end = self.partition.log_end();
         let promised = self

@@ -25,6 +25,7 @@ pub(super) fn read_or_write(
 ) -> Result<MetaProperties, LogDirError> {
     let path = dir.join(FILE);
     let Some(bytes) = fs::read_whole(fs, &path)? else {
+        sync_ancestors(fs, dir);
         fs::replace_whole(fs, &path, format(&new).as_bytes())?;
         return Ok(new);
     };
@@ -68,6 +69,21 @@ pub(super) fn read_or_write(
         fs::replace_whole(fs, &path, format(&meta).as_bytes())?;
     }
     Ok(meta)
+}
+
+/// A new directory must not vanish with the power. Where the directories above may not be read,
+/// they were there before.
+fn sync_ancestors(fs: &dyn Fs, dir: &Path) {
+    for ancestor in dir.ancestors().skip(1) {
+        let ancestor = if ancestor.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            ancestor
+        };
+        if let Err(error) = fs.sync_dir(ancestor) {
+            tracing::debug!(dir = %ancestor.display(), %error, "a directory could not be synced");
+        }
+    }
 }
 
 fn format(meta: &MetaProperties) -> String {

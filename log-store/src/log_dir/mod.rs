@@ -27,6 +27,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use self::clean_shutdown::CleanShutdown;
 use self::remover::Remover;
@@ -45,6 +46,9 @@ const RECOVERY_POINTS_FILE: &str = "recovery-point-offset-checkpoint";
 const LOG_STARTS_FILE: &str = "log-start-offset-checkpoint";
 const PARTITION_METADATA_FILE: &str = "partition.metadata";
 const DELETE_SUFFIX: &str = "-delete";
+
+/// Logs that are closed at the same time.
+const CLOSING_THREADS_MAX: usize = 16;
 
 /// Bytes of a file name on every file system that matters.
 const NAME_BYTES_MAX: usize = 255;
@@ -220,7 +224,7 @@ impl LogDir {
         is_clean: bool,
     ) -> Result<Arc<Partition>, OpenError> {
         let dir = self.path.join(name);
-        let unsynced = self.make_log_dir(&dir, metadata)?;
+        let foundations = self.make_log_dir(&dir, metadata)?;
         let engine = DiskEngine::open(DiskOptions {
             fs: Arc::clone(&self.fs),
             dir,
@@ -228,7 +232,7 @@ impl LogDir {
             log_starts: Arc::clone(&self.log_starts),
             recovery_points: Arc::clone(&self.recovery_points),
             is_clean,
-            unsynced,
+            foundations,
             index_interval_bytes: opening.log.index_interval_bytes,
             now_ms: opening.now_ms,
         })?;
@@ -332,14 +336,7 @@ impl LogDir {
     /// # Errors
     /// When one of them could not be closed; the next start will check.
     pub fn close(&self, broker_epoch: i64) -> io::Result<()> {
-        let names: Vec<String> = self.lock_logs().open.keys().cloned().collect();
-        let mut result = Ok(());
-        for name in names {
-            if let Err(error) = self.close_partition(&name) {
-                tracing::error!(name, %error, "a log could not be closed");
-                result = result.and(Err(error));
-            }
-        }
+        let result = self.close_partitions();
         self.remover.finish();
         self.recovery_points.save()?;
         self.log_starts.save()?;
@@ -348,6 +345,31 @@ impl LogDir {
             CleanShutdown::give(&*self.fs, &self.path, broker_epoch)?;
         }
         Ok(())
+    }
+
+    /// Closes several logs at a time, because each of them waits for the disk.
+    fn close_partitions(&self) -> io::Result<()> {
+        let names: Vec<String> = self.lock_logs().open.keys().cloned().collect();
+        let names = Mutex::new(names);
+        let close = || {
+            let mut result = Ok(());
+            while let Some(name) = lock(&names).pop() {
+                if let Err(error) = self.close_partition(&name) {
+                    tracing::error!(name, %error, "a log could not be closed");
+                    result = result.and(Err(error));
+                }
+            }
+            result
+        };
+        thread::scope(|scope| {
+            let threads: Vec<_> = (1..CLOSING_THREADS_MAX.min(lock(&names).len()))
+                .map(|_| scope.spawn(close))
+                .collect();
+            threads.into_iter().fold(close(), |result, thread| {
+                let closed = thread.join();
+                result.and(closed.unwrap_or_else(|_| Err(io::Error::other("closing panicked"))))
+            })
+        })
     }
 
     /// Whether the log was closed when it was last used. From now on it was not, until it is.
@@ -361,15 +383,15 @@ impl LogDir {
         Ok(logs.unproven.insert(name.to_owned()))
     }
 
+    /// Makes what is missing, and tells what must be synced before anything in the log lasts. It
+    /// may be left from a process that was killed before it came to that.
     fn make_log_dir(&self, dir: &Path, metadata: &str) -> io::Result<Unsynced> {
         let path = dir.join(PARTITION_METADATA_FILE);
-        let is_there = fs::read_whole(&*self.fs, &path)
-            .map(|bytes| bytes.is_some_and(|bytes| !bytes.is_empty()))?;
-        if is_there {
-            return Ok(Unsynced::default());
+        let found = fs::read_whole(&*self.fs, &path)?;
+        if found.is_none_or(|bytes| bytes.is_empty()) {
+            self.fs.create_dir(dir)?;
+            fs::write_whole(&*self.fs, &path, metadata.as_bytes())?;
         }
-        self.fs.create_dir(dir)?;
-        fs::write_whole(&*self.fs, &path, metadata.as_bytes())?;
         Ok(Unsynced {
             files: BTreeSet::from([path]),
             dirs: BTreeSet::from([dir.to_owned(), self.path.clone()]),
@@ -377,8 +399,12 @@ impl LogDir {
     }
 
     fn lock_logs(&self) -> MutexGuard<'_, Logs> {
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.logs)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `<name>.<32 digits>-delete`, with as much of the name as fits.

@@ -254,8 +254,7 @@ impl Partition {
             return Ok(());
         }
         let producers = producer_snapshot::encode(&state.producers);
-        let closed = self.close_engine(&state, &producers);
-        if let Err(error) = closed {
+        if let Err(error) = self.engine.close(&producers) {
             return Err(self.go_offline(format!("closing failed: {error}")));
         }
         self.moved(self.ends.synced(self.written_end()));
@@ -272,13 +271,6 @@ impl Partition {
         let _ = self.offline.set(Offline::new(reason));
         self.drained.notify_all();
         self.waiters.wake_all();
-    }
-
-    fn close_engine(&self, state: &State, producers: &[u8]) -> std::io::Result<()> {
-        if !state.are_epochs_saved {
-            self.engine.save_epochs(state.epochs.starts())?;
-        }
-        self.engine.close(producers)
     }
 
     fn engine(&self) -> &dyn Engine {

@@ -23,7 +23,8 @@ use crate::{LeaderEpoch, Offset};
 /// What a log needs besides its engine.
 #[derive(Debug)]
 pub struct OpenOptions {
-    /// Fences whoever had the log open at a lower epoch. Stamped on new batches.
+    /// Stamped on new batches. Fences whoever had the log open at a lower epoch; an epoch under
+    /// which nothing is written leaves no trace on the disk.
     pub leader_epoch: LeaderEpoch,
     pub log: LogOptions,
     pub now_ms: i64,

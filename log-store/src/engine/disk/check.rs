@@ -124,9 +124,16 @@ pub(super) fn valid_after(
     Ok(None)
 }
 
-/// Whether something between `from` and `to` was never written: a sector of zeros, or nothing but
-/// zeros up to the next sector.
-pub(super) fn has_hole(file: &Arc<dyn FsFile>, from: u64, to: u64) -> io::Result<bool> {
+/// Whether something between `from`, where a batch with `offset` should start, and `to` was never
+/// written: a whole sector of zeros, or zeros at the end of a sector where the offset or the magic
+/// should be.
+pub(super) fn has_hole(
+    file: &Arc<dyn FsFile>,
+    offset: Offset,
+    from: u64,
+    to: u64,
+) -> io::Result<bool> {
+    let expected = offset.0.to_be_bytes();
     let mut window = Window::new(file)?;
     let mut at = from;
     while at < to {
@@ -134,7 +141,13 @@ pub(super) fn has_hole(file: &Arc<dyn FsFile>, from: u64, to: u64) -> io::Result
         let piece_bytes = (sector_end.min(to) - at) as usize;
         let piece = window.at(at, piece_bytes)?;
         let piece = &piece[..piece.len().min(piece_bytes)];
-        if sector_end <= to && piece.iter().all(|byte| *byte == 0) {
+        let tells = if at == from {
+            let expected = &expected[..piece.len().min(expected.len())];
+            piece.len() > MAGIC_AT || expected.iter().any(|byte| *byte != 0)
+        } else {
+            piece.len() as u64 == SECTOR_BYTES
+        };
+        if tells && piece.iter().all(|byte| *byte == 0) {
             return Ok(true);
         }
         at += piece_bytes as u64;

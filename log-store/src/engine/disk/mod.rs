@@ -40,7 +40,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use self::checkpoint::OffsetCheckpoint;
-use self::fs::Fs;
+use self::fs::{Fs, OpenMode};
 use self::recovery::Known;
 use self::segment::Segment;
 use super::{Engine, IndexPace, ReadRange, SegmentStat};
@@ -66,8 +66,8 @@ pub struct DiskOptions {
     pub recovery_points: Arc<OffsetCheckpoint>,
     /// Whether the log was closed before the process that last had it ended.
     pub is_clean: bool,
-    /// What was made for a new log and must last with its first batch.
-    pub unsynced: Unsynced,
+    /// What the log's own directory stands on, and must last with its first batch.
+    pub foundations: Unsynced,
     pub index_interval_bytes: u32,
     pub now_ms: i64,
 }
@@ -101,6 +101,22 @@ pub struct DiskEngine {
     is_changed: AtomicBool,
 }
 
+impl Unsynced {
+    /// Syncs all of it. A file that has been trimmed meanwhile needs none.
+    fn sync(&self, fs: &dyn Fs) -> io::Result<()> {
+        for path in &self.files {
+            match fs.open(path, OpenMode::Update) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => opened?.sync()?,
+            }
+        }
+        for dir in &self.dirs {
+            fs.sync_dir(dir)?;
+        }
+        Ok(())
+    }
+}
+
 /// What the next sync must cover besides the active segment's bytes. Kept by name, so that no file
 /// stays open for it: without syncs there may be many.
 #[derive(Debug, Default)]
@@ -130,6 +146,15 @@ impl DiskEngine {
         let loaded = recovery::load(&*options.fs, &options.dir, known)?;
         let active = loaded.segments.last().expect("loading makes a segment");
         let end = active.stat().end;
+        // A log with batches that was closed has had them synced, and all beneath them. What was
+        // found after a crash has just been synced, as it is acknowledged from now on.
+        let mut names = options.foundations;
+        if end > Offset::ZERO {
+            let names = std::mem::take(&mut names);
+            if !options.is_clean {
+                names.sync(&*options.fs)?;
+            }
+        }
         Ok(DiskEngine {
             fs: options.fs,
             dir: options.dir,
@@ -141,7 +166,7 @@ impl DiskEngine {
             end: AtomicI64::new(end.0),
             durable_end: AtomicI64::new(end.0),
             unsaved: Mutex::new(Unsaved {
-                names: options.unsynced,
+                names,
                 epochs: None,
             }),
             syncing: Mutex::new(()),
@@ -259,8 +284,12 @@ impl Engine for DiskEngine {
     }
 
     fn close(&self, producers: &[u8]) -> io::Result<()> {
-        self.write_closing_state(producers)?;
-        self.sync_written()?;
+        // What was opened as it should be and not touched, and what is new and empty, needs nothing.
+        if self.is_changed() {
+            self.save_active_index(&self.active())?;
+            self.write_snapshot(self.end(), producers)?;
+            self.sync_written()?;
+        }
         self.checkpoint();
         for segment in self.read_segments().iter() {
             segment.close();

@@ -291,13 +291,15 @@ fn is_left_by_crash(
     later: &[Offset],
 ) -> io::Result<bool> {
     if let Some(next) = check::valid_after(file, damage.position, log_end)? {
-        return check::has_hole(file, damage.position, next);
+        return check::has_hole(file, log_end, damage.position, next);
     }
     for &base in later {
         let later_file = fs.open(&names::log_path(dir, base), OpenMode::Read)?;
         if check::valid_at(&later_file, 0, base)? {
             let is_cut_short = matches!(damage.reason, Invalid::Incomplete);
-            return Ok(is_cut_short || check::has_hole(file, damage.position, damage.file_bytes)?);
+            return Ok(
+                is_cut_short || check::has_hole(file, log_end, damage.position, damage.file_bytes)?
+            );
         }
     }
     Ok(true)

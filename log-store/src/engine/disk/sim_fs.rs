@@ -6,7 +6,8 @@
 //! the power goes, a random part of the journal has reached the disk:
 //!
 //! - [`PowerCut::InOrder`]: the oldest changes, the last one perhaps in part;
-//! - [`PowerCut::AnyWrites`]: also some later writes, so that the missing ones leave zeros.
+//! - [`PowerCut::AnySectors`]: the oldest changes, and some of the sectors that were written later,
+//!   so that the others are as they were, or zeros.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, IoSlice};
@@ -19,11 +20,14 @@ use super::fs::{DirEntry, Fs, FsFile, LockGuard, OpenMode};
 use crate::slice::Slice;
 use crate::testing::Random;
 
+/// What a disk writes as a whole.
+const SECTOR_BYTES: usize = 512;
+
 /// What a power cut leaves of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PowerCut {
     InOrder,
-    AnyWrites,
+    AnySectors,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -96,6 +100,49 @@ impl Change {
 }
 
 impl Image {
+    /// A write that the power cut has interrupted.
+    fn apply_part(&mut self, change: &Change, random: &mut Random) {
+        if let Change::Write {
+            id,
+            position,
+            bytes,
+        } = change
+        {
+            let reached = random.below(bytes.len() as u64 + 1) as usize;
+            self.apply(&Change::Write {
+                id: *id,
+                position: *position,
+                bytes: bytes[..reached].to_vec(),
+            });
+        }
+    }
+
+    /// Names in directories that did not reach the disk themselves cannot be found.
+    fn drop_orphans(&mut self) {
+        let mut reachable = BTreeMap::new();
+        for (name, node) in std::mem::take(&mut self.names) {
+            let parent = name.parent().filter(|dir| *dir != Path::new("/"));
+            if parent.is_none_or(|dir| reachable.contains_key(dir)) {
+                reachable.insert(name, node);
+            }
+        }
+        self.names = reachable;
+    }
+
+    /// What programs see of a sector reaches the disk.
+    fn copy_sector(&mut self, seen: &Image, id: u64, sector: usize) {
+        let Some(from) = seen.files.get(&id) else {
+            return;
+        };
+        let start = (sector * SECTOR_BYTES).min(from.len());
+        let end = (start + SECTOR_BYTES).min(from.len());
+        self.apply(&Change::Write {
+            id,
+            position: start as u64,
+            bytes: from[start..end].to_vec(),
+        });
+    }
+
     fn apply(&mut self, change: &Change) {
         match change {
             Change::Write {
@@ -171,6 +218,24 @@ impl State {
     }
 }
 
+/// The sectors of files that `changes` have written to.
+fn written_sectors(changes: &[Change]) -> BTreeSet<(u64, usize)> {
+    let mut sectors = BTreeSet::new();
+    for change in changes {
+        if let Change::Write {
+            id,
+            position,
+            bytes,
+        } = change
+        {
+            let first = *position as usize / SECTOR_BYTES;
+            let end = (*position as usize + bytes.len()).div_ceil(SECTOR_BYTES);
+            sectors.extend((first..end).map(|sector| (*id, sector)));
+        }
+    }
+    sectors
+}
+
 impl SimFs {
     pub(crate) fn new() -> SimFs {
         SimFs::default()
@@ -221,28 +286,21 @@ impl SimFs {
         for change in &state.journal[..kept] {
             disk.apply(change);
         }
-        for (index, change) in state.journal[kept..].iter().enumerate() {
-            let Change::Write {
-                id,
-                position,
-                bytes,
-            } = change
-            else {
-                continue;
-            };
-            let is_kept = match cut {
-                PowerCut::InOrder => index == 0,
-                PowerCut::AnyWrites => random.one_in(2),
-            };
-            if is_kept && disk.files.contains_key(id) {
-                let reached = random.below(bytes.len() as u64 + 1) as usize;
-                disk.apply(&Change::Write {
-                    id: *id,
-                    position: *position,
-                    bytes: bytes[..reached].to_vec(),
-                });
+        match cut {
+            PowerCut::InOrder => {
+                if let Some(torn) = state.journal.get(kept) {
+                    disk.apply_part(torn, random);
+                }
+            }
+            PowerCut::AnySectors => {
+                for (id, sector) in written_sectors(&state.journal[kept..]) {
+                    if random.one_in(2) {
+                        disk.copy_sector(&state.seen, id, sector);
+                    }
+                }
             }
         }
+        disk.drop_orphans();
         SimFs {
             state: Arc::new(Mutex::new(State {
                 seen: disk.clone(),

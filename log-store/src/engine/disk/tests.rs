@@ -1,5 +1,6 @@
 //! The disk engine alone: the conformance suite, and what it makes of damaged files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,7 +65,10 @@ impl OnDisk {
             log_starts: checkpoint("log-start-offset-checkpoint"),
             recovery_points: checkpoint("recovery-point-offset-checkpoint"),
             is_clean,
-            unsynced: Unsynced::default(),
+            foundations: Unsynced {
+                files: BTreeSet::new(),
+                dirs: BTreeSet::from([self.root.clone(), PathBuf::from("/")]),
+            },
             index_interval_bytes: PACE.interval_bytes,
             now_ms: NOW_MS,
         }
@@ -208,7 +212,7 @@ fn pages_that_were_never_written_are_no_damage() {
         let (disk, headers) = written_log(&fs);
         let engine = DiskEngine::open(disk.options(false)).expect("opened");
         let more = write(&engine, 40);
-        let fs = fs.cut_power(PowerCut::AnyWrites, &mut Random(seed));
+        let fs = fs.cut_power(PowerCut::AnySectors, &mut Random(seed));
         let before_bytes = fs.contents(&log_file(20)).map_or(0, |bytes| bytes.len());
         let disk = OnDisk {
             created: 1,

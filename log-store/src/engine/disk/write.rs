@@ -1,11 +1,11 @@
 //! Writing: batches behind batches, segments behind segments, and making all of it last.
 
 use std::io::{self, IoSlice};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::fs::{self, OpenMode};
+use super::fs;
 use super::index::Index;
 use super::segment::Segment;
 use super::{DiskEngine, checkpoint, lock, names};
@@ -77,16 +77,11 @@ impl DiskEngine {
             let mut unsaved = lock(&self.unsaved);
             (std::mem::take(&mut *unsaved), self.active())
         };
-        for path in &unsaved.names.files {
-            self.sync_file(path)?;
-        }
+        unsaved.names.sync(&*self.fs)?;
         if self.durable_end() < end
             && let Some(opened) = active.opened()
         {
             opened.file.sync()?;
-        }
-        for dir in &unsaved.names.dirs {
-            self.fs.sync_dir(dir)?;
         }
         if let Some(epochs) = unsaved.epochs {
             let path = self.dir.join(names::EPOCHS_FILE);
@@ -96,15 +91,6 @@ impl DiskEngine {
         Ok(end)
     }
 
-    /// What a clean shutdown leaves beside the batches, when anything has changed.
-    pub(super) fn write_closing_state(&self, producers: &[u8]) -> io::Result<()> {
-        if !self.is_changed.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        self.save_active_index(&self.active())?;
-        self.save_producers(self.end(), producers)
-    }
-
     /// The next sync covers these files, and the names in the log's directory.
     pub(super) fn sync_later(&self, files: impl IntoIterator<Item = PathBuf>) {
         let mut unsaved = lock(&self.unsaved);
@@ -112,20 +98,16 @@ impl DiskEngine {
         unsaved.names.dirs.insert(self.dir.clone());
     }
 
-    /// A file that has been trimmed meanwhile needs no sync.
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        match self.fs.open(path, OpenMode::Update) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            opened => opened?.sync(),
-        }
-    }
-
     pub(super) fn change(&self) {
         self.is_changed.store(true, Ordering::Release);
     }
 
+    pub(super) fn is_changed(&self) -> bool {
+        self.is_changed.load(Ordering::Acquire)
+    }
+
     /// Closes the index of what is the active segment and writes it.
-    fn save_active_index(&self, segment: &Segment) -> io::Result<()> {
+    pub(super) fn save_active_index(&self, segment: &Segment) -> io::Result<()> {
         let Some(opened) = segment.opened() else {
             return Ok(());
         };

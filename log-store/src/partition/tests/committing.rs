@@ -38,7 +38,7 @@ fn durable_batches_are_committed_once_a_sync_has_covered_them() {
     block_on(disk.partition.committed(end)).expect("it is committed");
     assert!(disk.partition.durable_end() >= end);
     for seed in 0..20 {
-        let after = disk.fs.cut_power(PowerCut::AnyWrites, &mut Random(seed));
+        let after = disk.fs.cut_power(PowerCut::AnySectors, &mut Random(seed));
         let after = OnDisk::open(after, LogOptions::default());
         assert_eq!(after.partition.log_end(), end);
     }
