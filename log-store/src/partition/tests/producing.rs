@@ -3,8 +3,9 @@
 
 use super::{OnDisk, in_memory};
 use crate::batch::Origin;
+use crate::engine::disk::sim_fs::PowerCut;
 use crate::partition::{AppendError, AppendOptions, Appended, Durability, LogOptions, Partition};
-use crate::testing::{NOW_MS, append, idempotent_batch, plain_batch, transactional_batch};
+use crate::testing::{NOW_MS, Random, append, idempotent_batch, plain_batch, transactional_batch};
 use crate::{Offset, ProducerEpoch, ProducerId};
 
 fn send(
@@ -178,6 +179,32 @@ fn a_kill_keeps_what_the_batches_tell() {
         assert_eq!(base_offset(answer), (i64::from(index), true));
     }
     assert_eq!(base_offset(send(&disk.partition, 1, 0, 6, 1)), (6, false));
+}
+
+#[test]
+fn trimming_never_costs_the_memory_of_a_producer() {
+    // Its batch is deleted, the power goes right after: a retry is a retry all the same.
+    for seed in 0..50 {
+        let options = LogOptions {
+            segment_bytes: 300,
+            retention_bytes: Some(300),
+            ..LogOptions::default()
+        };
+        let disk = OnDisk::new(options.clone());
+        let end = send(&disk.partition, 1, 0, 0, 1)
+            .expect("it is taken")
+            .end_offset();
+        for _ in 0..8 {
+            let batch = plain_batch(1, NOW_MS, 50);
+            append(&disk.partition, &batch, Durability::Unsynced).expect("it is taken");
+        }
+        disk.partition.apply_retention(NOW_MS).expect("it works");
+        assert!(disk.partition.log_start() > end);
+        let fs = disk.fs.cut_power(PowerCut::InOrder, &mut Random(seed));
+        let disk = OnDisk::open(fs, options);
+        let retried = send(&disk.partition, 1, 0, 0, 1);
+        assert_eq!(base_offset(retried), (0, true), "seed {seed}");
+    }
 }
 
 #[test]
