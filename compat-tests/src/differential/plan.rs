@@ -9,7 +9,7 @@ use crate::schema::Versions;
 /// The APIs that are compared: the one place that lists them.
 pub const SERVED_APIS: &[i16] = &[
     0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 29, 30, 31, 32, 33, 35,
-    37, 42, 43, 44, 45, 46, 47, 55, 60, 75,
+    37, 42, 43, 44, 46, 47, 55, 60, 75,
 ];
 
 /// The versions that both servers serve, by API key.
