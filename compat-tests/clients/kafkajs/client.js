@@ -47,9 +47,9 @@ async function withAdmin(use) {
 
 const verbs = {
   async create(topic, partitions) {
-    await withAdmin((admin) =>
-      admin.createTopics({ topics: [{ topic, numPartitions: Number(partitions), replicationFactor: 1 }] }),
-    );
+    // kafkajs's own wait for leaders gives up when the broker has not heard of the new topic yet, which Kafka may not have.
+    const topics = [{ topic, numPartitions: Number(partitions), replicationFactor: 1 }];
+    await withAdmin((admin) => admin.createTopics({ topics, waitForLeaders: false }));
     emit("created");
   },
 

@@ -20,7 +20,7 @@ struct Arguments {
     #[arg(long)]
     install_only: bool,
     /// How many clients are at work at the same time.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 4)]
     jobs: usize,
     /// Print what the clients' APIs cannot say, and stop.
     #[arg(long)]
