@@ -172,8 +172,19 @@ impl Broker {
                 .unwrap_or(i32::MAX),
             offsets_retention_ms: ms(config.offsets.retention),
             offsets_retention_check_interval_ms: ms(config.offsets.retention_check_interval),
+            batch_bytes_max: self.offsets_batch_bytes_max(),
             ..GroupConfig::default()
         }
+    }
+
+    /// `max.message.bytes` of the offsets topic.
+    fn offsets_batch_bytes_max(&self) -> usize {
+        let image = self.image();
+        let none = Overrides::new();
+        let overrides = image
+            .configs(&ConfigResource::topic(GROUP_METADATA_TOPIC_NAME))
+            .map_or(&none, |overrides| &**overrides);
+        self.configs.topic(overrides).batch_bytes_max
     }
 
     /// Makes an internal topic unless it is there, and returns how many partitions it has. Blocks on the disk.

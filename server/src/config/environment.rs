@@ -7,7 +7,7 @@
 use super::setting::{Origin, Setting};
 use super::table::{self, Scope};
 
-/// Variables that begin with `KAFKA_` and set no config in either image.
+/// Variables that begin with `KAFKA_` or `KLAMM_` and set no config.
 const NOT_CONFIGS: &[&str] = &[
     "KAFKA_CLASSPATH",
     "KAFKA_DEBUG",
@@ -24,6 +24,11 @@ const NOT_CONFIGS: &[&str] = &[
     "KAFKA_OPTS",
     "KAFKA_TOOLS_LOG4J_LOGLEVEL",
     "KAFKA_VERSION",
+    // Read by Klamm's own tests.
+    "KLAMM_BIN",
+    "KLAMM_COMPAT_CACHE",
+    "KLAMM_KAFKA_SCHEMAS",
+    "KLAMM_NO_SCHEMAS",
 ];
 
 /// The settings among `variables`, by name of the variable.
@@ -60,15 +65,15 @@ fn key(variable: &str) -> Option<String> {
     if variable == "CLUSTER_ID" {
         return Some("klamm.cluster.id".to_owned());
     }
+    if NOT_CONFIGS.contains(&variable) {
+        return None;
+    }
     if let Some(name) = variable.strip_prefix("KLAMM_") {
         return Some(format!("klamm.{}", name.to_lowercase().replace('_', ".")));
     }
     let name = variable
         .strip_prefix("KAFKA_")
         .filter(|name| !name.is_empty())?;
-    if NOT_CONFIGS.contains(&variable) {
-        return None;
-    }
     let name = name.to_lowercase();
     let apache = name
         .replace('_', ".")

@@ -27,8 +27,6 @@ use crate::errors::ErrorCode;
 const NO_DEADLINE_MS: i64 = i64::MAX;
 /// The longest sleep of the timer: a deadline further away is looked at again.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
-/// Records of one step are written in batches of at most this many bytes, well below what a partition takes.
-const BATCH_BYTES_MAX: usize = 512 << 10;
 
 /// Why a command was not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -362,22 +360,21 @@ impl Live {
         Ok(())
     }
 
+    /// Writes the records of a step as one batch, so that a crash leaves all of them or none. The shard makes no step
+    /// that is larger than a batch may be.
     fn append(&mut self, records: &[Record]) -> Result<(), String> {
-        let mut rest = records;
-        while !rest.is_empty() {
-            let mut builder = BatchBuilder::new(BatchSettings::default());
-            while let Some((record, after)) = rest.split_first()
-                && (builder.record_count() == 0 || builder.uncompressed_bytes() < BATCH_BYTES_MAX)
-            {
-                let (key, value) = key_and_value(record);
-                builder.push(self.now_ms, key, value, &[]);
-                rest = after;
-            }
-            let batch = builder.build().map_err(|error| error.to_string())?;
-            self.log
-                .append(&batch, AppendOptions::coordinator(self.now_ms))
-                .map_err(|error| error.to_string())?;
+        if records.is_empty() {
+            return Ok(());
         }
+        let mut builder = BatchBuilder::new(BatchSettings::default());
+        for record in records {
+            let (key, value) = key_and_value(record);
+            builder.push(self.now_ms, key, value, &[]);
+        }
+        let batch = builder.build().map_err(|error| error.to_string())?;
+        self.log
+            .append(&batch, AppendOptions::coordinator(self.now_ms))
+            .map_err(|error| error.to_string())?;
         Ok(())
     }
 }

@@ -150,13 +150,14 @@ fn read_target(
         last_stable: ends.last_stable.0,
         log_start: ends.log_start.0,
         diverging: divergence(log, target.wanted, ends.log_start)?,
-        aborted: (limits.read == ReadLimit::LastStable).then(Vec::new),
+        aborted: None,
         records: Vec::new(),
     };
     let seen = ends.at(limits.read);
     if answer.diverging.is_some() {
         return Ok((answer, seen));
     }
+    answer.aborted = (limits.read == ReadLimit::LastStable).then(Vec::new);
     let is_negative = bytes_max < 0;
     let bytes_max = usize::try_from(bytes_max).unwrap_or(0);
     let first_batch = if at_least_one_batch {

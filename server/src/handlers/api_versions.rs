@@ -6,12 +6,20 @@
 //! INVALID_REQUEST. Supported features whose lowest level is 0 are left out below version 4, since older clients
 //! refuse them.
 
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{
+    ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
+};
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::StrBytes;
 use klamm_codec::Segment;
 
 use crate::api::{APIS, Ctx, Handled, Reply};
+use crate::cluster::ClusterImage;
 use crate::errors::ErrorCode;
+use crate::features;
+
+/// First version whose clients take a supported feature that begins at level 0.
+const FIRST_LEVEL_ZERO_VERSION: i16 = 4;
 
 /// Answers ApiVersions.
 pub fn handle(ctx: &Ctx<'_>, request: ApiVersionsRequest) -> Reply<ApiVersionsResponse> {
@@ -34,9 +42,42 @@ pub fn handle(ctx: &Ctx<'_>, request: ApiVersionsRequest) -> Reply<ApiVersionsRe
         .collect();
     let mut response = ApiVersionsResponse::default().with_api_keys(ranges);
     if ctx.version() >= 3 {
-        response = response.with_finalized_features_epoch(-1);
+        response = with_features(response, &ctx.broker.image(), ctx.version());
     }
     Reply::Now(response)
+}
+
+/// Adds what this node supports and what the cluster has agreed on.
+fn with_features(
+    response: ApiVersionsResponse,
+    image: &ClusterImage,
+    version: i16,
+) -> ApiVersionsResponse {
+    let supported = features::supported()
+        .into_iter()
+        .filter(|feature| version >= FIRST_LEVEL_ZERO_VERSION || feature.level_first > 0)
+        .map(|feature| {
+            SupportedFeatureKey::default()
+                .with_name(StrBytes::from_string(feature.name))
+                .with_min_version(feature.level_first)
+                .with_max_version(feature.level_last)
+        })
+        .collect();
+    let finalized = image
+        .features
+        .levels
+        .iter()
+        .map(|(name, level)| {
+            FinalizedFeatureKey::default()
+                .with_name(StrBytes::from_string(name.clone()))
+                .with_max_version_level(*level)
+                .with_min_version_level(*level)
+        })
+        .collect();
+    response
+        .with_supported_features(supported)
+        .with_finalized_features(finalized)
+        .with_finalized_features_epoch(image.offset)
 }
 
 /// The answer to a version of ApiVersions that is not served: always of version 0.
