@@ -178,6 +178,9 @@ fn replay_sequence(
     for (left, right) in left.iter().zip(&right) {
         println!("step {} api {} v{}", left.step, left.api_key, left.version);
         println!("  request {}", left.request);
+        if let Some(damage) = &left.damage {
+            println!("  damage  {damage:?}");
+        }
         let found = differences(&left.answer, &right.answer);
         if found.is_empty() {
             println!("  both    {}", left.answer);

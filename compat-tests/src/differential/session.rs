@@ -8,7 +8,7 @@ use super::client::Client;
 use super::connection::{Connection, Received};
 use super::exchange::{Answer, Head, decode_response, encode_request};
 use super::normalise::Normaliser;
-use super::plan::{Reply, Request, Sequence, Step, Until};
+use super::plan::{FrameDamage, Reply, Request, Sequence, Step, Until};
 use super::server::{Server, barrier_topic};
 use super::settle::Settler;
 use super::template::{Variables, topic_id_variable};
@@ -30,6 +30,8 @@ pub struct Observation {
     pub version: i16,
     /// The request as this server got it.
     pub request: Value,
+    /// What was done to its bytes.
+    pub damage: Option<FrameDamage>,
     /// The answer without what cannot be equal.
     pub answer: Value,
 }
@@ -179,6 +181,7 @@ impl<'a> Session<'a> {
             api_key: request.api_key,
             version: request.version,
             request: pending.body,
+            damage: request.damage.clone(),
             answer: normalised,
         });
     }
