@@ -6,3 +6,4 @@ pub mod klamm;
 pub mod scenarios;
 pub mod schema;
 pub mod server_process;
+pub mod suites;
