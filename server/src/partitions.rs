@@ -18,10 +18,6 @@ use crate::config::{Configs, Overrides, TimestampType, TopicCompression, TopicCo
 use crate::errors::ErrorCode;
 use crate::storage::Storage;
 
-/// What the records of one batch may decompress to: ten times the largest request that Kafka takes by default.
-/// Apache Kafka has no such limit.
-pub const DECOMPRESSED_BYTES_MAX: usize = 1 << 30;
-
 /// The partitions of one broker. A topic is known by its id, so that one that was deleted and made again is another.
 #[derive(Debug)]
 pub struct Partitions {
@@ -294,7 +290,7 @@ impl HostedTopic {
     }
 
     /// What a batch from a client must fulfil.
-    pub fn rules(&self, now_ms: i64, allows_zstd: bool) -> Rules {
+    pub fn rules(&self, now_ms: i64, allows_zstd: bool, decompressed_bytes_max: usize) -> Rules {
         let config = self.config();
         let ms = |bound: Option<Duration>| {
             bound.map_or(i64::MAX, |bound| {
@@ -305,7 +301,7 @@ impl HostedTopic {
         Rules {
             max_batch_bytes: i32::try_from(config.batch_bytes_max).unwrap_or(i32::MAX),
             segment_bytes_max: i32::try_from(config.segment_bytes).unwrap_or(i32::MAX),
-            decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
+            decompressed_bytes_max,
             timestamp_type: match config.timestamp_type {
                 TimestampType::CreateTime => batch::TimestampType::CreateTime,
                 TimestampType::LogAppendTime => batch::TimestampType::LogAppendTime,

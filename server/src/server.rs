@@ -165,6 +165,7 @@ impl Server {
         let count = Arc::new(ConnectionCount::default());
         let limits = ConnectionLimits {
             frame_bytes_max: config.net.request_bytes_max,
+            requests_in_flight_max: config.net.requests_in_flight_max,
             idle_max: config.net.connection_idle_max.unwrap_or(IDLE_NEVER),
         };
         for listener in listeners {

@@ -297,9 +297,11 @@ fn append_batch(
         return Err(ErrorCode::InvalidProducerIdMapping.into());
     }
     let log = hosted.log?;
-    let rules = hosted
-        .topic
-        .rules(ctx.now_ms, ctx.version() >= FIRST_ZSTD_VERSION);
+    let rules = hosted.topic.rules(
+        ctx.now_ms,
+        ctx.version() >= FIRST_ZSTD_VERSION,
+        ctx.broker.config().net.decompressed_bytes_max,
+    );
     let batch = batch::validate(batch, &rules).map_err(|error| invalid(error, &log))?;
     let durability = if acks == ACKS_ALL {
         Durability::Durable

@@ -26,15 +26,14 @@ use crate::broker::Broker;
 use crate::handlers::api_versions;
 use crate::limits::RequestPermit;
 
-/// Produce requests of one connection that may wait for their commit at the same time. Kafka's clients keep at
-/// most five requests in flight by default; more than this many stay unread in the socket.
-pub const IN_FLIGHT_MAX: usize = 64;
-
 /// Limits of one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
     /// `socket.request.max.bytes`.
     pub frame_bytes_max: usize,
+    /// `klamm.connection.requests.max`: Produce requests that may wait for their commit at the same time. Kafka's clients
+    /// keep at most five in flight by default; what is beyond stays unread in the socket.
+    pub requests_in_flight_max: usize,
     /// `connections.max.idle.ms`: no request, or no progress of an answer, for so long ends the connection.
     pub idle_max: Duration,
 }
@@ -160,7 +159,8 @@ impl Connection {
     }
 
     fn may_read(&self) -> bool {
-        self.due.len() < IN_FLIGHT_MAX && self.due.iter().all(|due| due.overlaps)
+        self.due.len() < self.limits.requests_in_flight_max
+            && self.due.iter().all(|due| due.overlaps)
     }
 
     fn may_start(&self, frame: &RequestFrame) -> bool {

@@ -45,7 +45,7 @@ fn without_any_settings_klamm_serves_loopback_and_writes_here() {
     assert_eq!(broker.fsync, FsyncPolicy::AcksAll);
     assert_eq!(broker.offsets.replication_factor, 1);
     assert_eq!(broker.net.connections_max, None);
-    assert_eq!(broker.net.request_memory_bytes_max, 32 << 20);
+    assert_eq!(broker.net.request_memory_bytes_max, 128 << 20);
     assert_eq!(broker.group.initial_rebalance_delay.as_millis(), 3000);
 }
 

@@ -1,6 +1,6 @@
 //! What Kafka does not have.
 
-use crate::config::def::Kind::{Long, String};
+use crate::config::def::Kind::{Int, Long, String};
 use crate::config::def::{Definition, def, unset};
 
 pub(super) static KLAMM: &[Definition] = &[
@@ -12,7 +12,15 @@ pub(super) static KLAMM: &[Definition] = &[
         .not_empty()
         .klamm()
         .doc("The cluster id of a new data directory; unset, a random one. An existing directory keeps its own."),
-    def("klamm.request.memory.max.bytes", Long, "33554432")
+    def("klamm.batch.decompressed.max.bytes", Long, "268435456")
+        .at_least(1_048_576)
+        .klamm()
+        .doc("What the records of one batch may decompress to; a larger batch is MESSAGE_TOO_LARGE."),
+    def("klamm.connection.requests.max", Int, "64")
+        .at_least(1)
+        .klamm()
+        .doc("Produce requests of one connection that may wait for their commit at the same time."),
+    def("klamm.request.memory.max.bytes", Long, "134217728")
         .at_least(1_048_576)
         .klamm()
         .doc("Bytes that all requests together may hold in memory while queued.max.request.bytes is -1."),

@@ -89,6 +89,10 @@ pub struct NetworkConfig {
     /// Bytes that all requests together may hold in memory: `queued.max.request.bytes`, and where that is -1 (Kafka's
     /// default: no bound) `klamm.request.memory.max.bytes`.
     pub request_memory_bytes_max: usize,
+    /// `klamm.batch.decompressed.max.bytes`.
+    pub decompressed_bytes_max: usize,
+    /// `klamm.connection.requests.max`.
+    pub requests_in_flight_max: usize,
     /// `connections.max.idle.ms`; `None`: idle connections are kept.
     pub connection_idle_max: Option<Duration>,
     /// `max.connections` (*dynamic*); `None`: no bound.
@@ -284,6 +288,8 @@ impl NetworkConfig {
         Self {
             request_bytes_max: count(values, "socket.request.max.bytes"),
             request_memory_bytes_max: usize::try_from(memory).unwrap_or(usize::MAX),
+            decompressed_bytes_max: count(values, "klamm.batch.decompressed.max.bytes"),
+            requests_in_flight_max: count(values, "klamm.connection.requests.max"),
             connection_idle_max: bounded(values.integer("connections.max.idle.ms")),
             connections_max: bounded_count(values, "max.connections"),
             connections_per_ip_max: bounded_count(values, "max.connections.per.ip"),
