@@ -33,6 +33,9 @@ pub struct Expectation {
     /// Why it is slow, or why it fails on Apache Kafka.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Why the test says nothing about a server: its outcome hangs on who is quicker. It is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub race: Option<String>,
     /// Why Klamm does not pass it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub klamm: Option<Missing>,
@@ -110,6 +113,7 @@ impl Expected {
             seconds,
             slow: false,
             note: None,
+            race: None,
             klamm: None,
         };
         let expectation = self.tests.entry(test.to_owned()).or_insert(fresh);
@@ -166,6 +170,11 @@ mod tests {
                 assert!(
                     !needs_note || expectation.note.is_some(),
                     "{suite} {name} has no note"
+                );
+                let race = expectation.race.as_ref();
+                assert!(
+                    race.is_none_or(|text| text.len() > 40),
+                    "{suite} {name} does not say what the race is"
                 );
                 let behaviour = expectation.klamm.as_ref().map(|klamm| &klamm.behaviour);
                 assert!(

@@ -11,7 +11,7 @@ pub struct Tally {
     pub passed: usize,
     pub missing: usize,
     pub failed: usize,
-    /// Not run: Apache Kafka does not pass them either.
+    /// Not run: Apache Kafka does not pass them either, or they are races.
     pub not_comparable: usize,
     /// Not run: marked slow.
     pub slow: usize,

@@ -83,7 +83,7 @@ pub fn run(options: &Options) -> Outcome<()> {
     run_prepared(&workshop, &mut prepared, options)
 }
 
-/// Builds two suites at a time. A suite that cannot be built fails the run.
+/// Builds the suites side by side. A suite that cannot be built fails the run.
 fn build(workshop: &Workshop, suites: &[&'static dyn Suite]) -> Outcome<()> {
     let outcomes: Vec<Outcome<()>> = std::thread::scope(|scope| {
         let builders: Vec<_> = suites
@@ -123,7 +123,7 @@ fn run_prepared(workshop: &Workshop, prepared: &mut [Prepared], options: &Option
         let tally = tallies.entry(one.suite.name()).or_default();
         for case in wanted_cases(one, options, tally) {
             let server = servers.address(options.server, one.suite, case.profile)?;
-            jobs.push(job(one, case, server));
+            jobs.push(job(one, options, case, server));
         }
     }
     let report = |finished: &Finished| {
@@ -184,9 +184,10 @@ fn wanted_cases(one: &Prepared, options: &Options, tally: &mut Tally) -> Vec<Cas
     wanted
 }
 
-fn job(one: &Prepared, case: Case, server: SocketAddr) -> Job<'static> {
+fn job(one: &Prepared, options: &Options, case: Case, server: SocketAddr) -> Job<'static> {
     let expectation = one.expected.tests.get(&case.name);
-    let is_missing = expectation.is_some_and(|expectation| expectation.klamm.is_some());
+    let is_missing = options.server == ServerKind::Klamm
+        && expectation.is_some_and(|expectation| expectation.klamm.is_some());
     Job {
         suite: one.suite,
         server,
@@ -218,7 +219,7 @@ fn second_attempt(
         });
     let (one, case) = found.expect("a result belongs to a case");
     let server = servers.address(options.server, one.suite, case.profile)?;
-    run_one(workshop, logs, &job(one, case, server), "-again")
+    run_one(workshop, logs, &job(one, options, case, server), "-again")
 }
 
 fn standing(prepared: &[Prepared], options: &Options, finished: &Finished) -> Standing {
@@ -304,7 +305,7 @@ fn print_tests(prepared: &[Prepared], options: &Options) {
             let expectation = one.expected.tests.get(&case.name);
             let kafka = expectation.map_or("unknown".to_owned(), |it| it.kafka.to_string());
             let missing = expectation.and_then(|it| it.klamm.as_ref());
-            let note = expectation.and_then(|it| it.note.as_deref());
+            let note = expectation.and_then(|it| it.note.as_deref().or(it.race.as_deref()));
             let slow = expectation.is_some_and(|it| it.slow);
             println!(
                 "{:<11} {:<52} {kafka:<8}{}{}{}",
