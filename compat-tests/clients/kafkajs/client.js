@@ -168,4 +168,6 @@ async function readOne(topic, partition, offset) {
 
 await zstd.init();
 await verbs[verb](...args);
+// A pipe that is full takes the rest later; an exit before that would cut the last lines off.
+await new Promise((flushed) => process.stdout.write("", flushed));
 process.exit(0);

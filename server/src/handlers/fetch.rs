@@ -32,7 +32,6 @@ use crate::log_range::LogRange;
 const FIRST_LEADER_EPOCH_VERSION: i16 = 9;
 const FIRST_TOPIC_ID_VERSION: i16 = 13;
 const FIRST_REPLICA_STATE_VERSION: i16 = 15;
-const CONSUMER_REPLICA_ID: i32 = -1;
 const READ_COMMITTED: i8 = 1;
 const NO_PREFERRED_REPLICA: i32 = -1;
 /// KAFKA_STORAGE_ERROR is not known to clients below this version, which get NOT_LEADER_OR_FOLLOWER instead.
@@ -103,7 +102,8 @@ fn limits(request: &FetchRequest, version: i16, broker_bytes_max: i32) -> Limits
     } else {
         request.replica_id.0
     };
-    let read = if replica_id != CONSUMER_REPLICA_ID {
+    // Every negative replica id is a consumer's, the debugging ones included (FetchRequest.isConsumer).
+    let read = if replica_id >= 0 {
         ReadLimit::LogEnd
     } else if request.isolation_level == READ_COMMITTED {
         ReadLimit::LastStable
