@@ -47,6 +47,11 @@ joined() {
   fi
 }
 
+# Clients and suites one after the other: both may ask the system's package manager, which serves one at a time.
+install_clients() {
+  target/release/scenarios --install-only && target/release/suites --build-only
+}
+
 finish() {
   say "done"
   if [ "$failed" -ne 0 ]; then echo "something FAILED, see above"; exit 1; fi
@@ -55,7 +60,7 @@ finish() {
 
 if [ "${1:-all}" != quick ]; then
   cargo build --quiet --release -p klamm-compat-tests
-  behind install target/release/scenarios --install-only
+  behind install install_clients
 fi
 step "formatting" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
