@@ -217,14 +217,13 @@ impl GroupCoordinator {
     ) -> Result<Reply, CoordinatorError> {
         self.ensure_loaded(broker, cell).await?;
         let (sender, receiver) = oneshot::channel();
-        let before_ms = cell.deadline_ms.load(Ordering::Acquire);
-        cell.run(broker.clock.now_ms(), |live, now| {
+        let is_earlier = cell.run(broker.clock.now_ms(), |live, now| {
             let ticket = Ticket(live.next_ticket);
             live.next_ticket += 1;
             live.waiting.insert(ticket, sender);
             live.shard.handle(now, ticket, command)
         });
-        if cell.deadline_ms.load(Ordering::Acquire) < before_ms {
+        if is_earlier {
             self.deadline_moved.notify_one();
         }
         let answer = receiver.await.map_err(|_| CoordinatorError::Lost)?;
@@ -311,16 +310,24 @@ impl Cell {
 
     /// Runs one call of the shard and writes its step. A shard whose step cannot be written is dropped, and everybody
     /// who waits for it is told so by the drop.
-    fn run(&self, now_ms: i64, call: impl FnOnce(&mut Live, Millis) -> Step) {
+    ///
+    /// Returns whether the deadline has come nearer than it was when the call began. The comparison belongs under the
+    /// lock: a tick that runs just before would otherwise hide the new deadline from the timer.
+    fn run(&self, now_ms: i64, call: impl FnOnce(&mut Live, Millis) -> Step) -> bool {
         let mut cell = self.lock();
-        let Some(live) = cell.as_mut() else { return };
+        let before_ms = self.deadline_ms.load(Ordering::Acquire);
+        let Some(live) = cell.as_mut() else {
+            return false;
+        };
         live.now_ms = live.now_ms.max(now_ms);
         let now = Millis(live.now_ms);
         let step = call(live, now);
         match live.carry_out(step) {
-            Ok(()) => self
-                .deadline_ms
-                .store(live.deadline_ms(), Ordering::Release),
+            Ok(()) => {
+                let deadline_ms = live.deadline_ms();
+                self.deadline_ms.store(deadline_ms, Ordering::Release);
+                deadline_ms < before_ms
+            }
             Err(reason) => {
                 error!(
                     partition = self.index,
@@ -328,6 +335,7 @@ impl Cell {
                 );
                 self.deadline_ms.store(NO_DEADLINE_MS, Ordering::Release);
                 *cell = None;
+                false
             }
         }
     }
