@@ -28,6 +28,7 @@ mod shard;
 mod step;
 mod timers;
 mod turn;
+pub mod txn;
 
 pub use command::{
     Command, CommitOffsets, CommitPartition, CommitTopic, DeletedTopic, DescribeGroup,
