@@ -14,6 +14,7 @@
 mod command;
 mod config;
 mod reply;
+mod shard;
 
 pub use command::{
     AddPartitions, EndTransaction, InitProducerId, ListTransactions, MarkersWritten, TxnCommand,
@@ -24,3 +25,4 @@ pub use reply::{
     ProducerIdentity, TransactionDescription, TransactionListing, TransactionState, TxnError,
     TxnReply, TxnStep, WriteMarkers,
 };
+pub use shard::TxnShard;
