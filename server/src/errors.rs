@@ -36,7 +36,9 @@ pub fn of_append_error(error: &AppendError) -> (ErrorCode, bool) {
         AppendError::Offline(_) => (ErrorCode::KafkaStorageError, false),
         AppendError::OutOfOrderSequence { .. } => (ErrorCode::OutOfOrderSequenceNumber, true),
         AppendError::InvalidProducerEpoch { .. } => (ErrorCode::InvalidProducerEpoch, true),
-        AppendError::InvalidTxnState { .. } => (ErrorCode::InvalidTxnState, true),
+        AppendError::InvalidTxnState { .. } | AppendError::UnverifiedTxn { .. } => {
+            (ErrorCode::InvalidTxnState, true)
+        }
         AppendError::CoordinatorFenced { .. } => (ErrorCode::TransactionCoordinatorFenced, true),
         AppendError::TooLargeForSegment { .. } => (ErrorCode::RecordListTooLarge, false),
         AppendError::InvalidControlBatch => (ErrorCode::InvalidRecord, true),

@@ -7,7 +7,7 @@ use super::plan::SegmentPlan;
 use super::producers::{RememberedBatch, TxnChange, Verdict};
 use super::writer::Queued;
 use super::{
-    AbortedTxn, AppendError, Durability, FsyncPolicy, LogOptions, Partition, State,
+    AbortedTxn, AppendError, Durability, FsyncPolicy, LogOptions, Partition, State, Verification,
     producer_snapshot,
 };
 use crate::Offset;
@@ -22,6 +22,8 @@ pub struct AppendOptions {
     /// For a control batch: `transaction.version` of the coordinator that wrote the marker, which
     /// says how strict its epoch is taken (KIP-890). Otherwise without meaning.
     pub transaction_version: i16,
+    /// What a transactional batch must show (KIP-890).
+    pub verification: Verification,
     pub now_ms: i64,
 }
 
@@ -32,7 +34,16 @@ impl AppendOptions {
             durability,
             origin: Origin::Client,
             transaction_version: 0,
+            verification: Verification::NotRequired,
             now_ms,
+        }
+    }
+
+    /// With what a transactional batch has to show.
+    pub fn with_verification(self, verification: Verification) -> AppendOptions {
+        AppendOptions {
+            verification,
+            ..self
         }
     }
 
@@ -42,6 +53,7 @@ impl AppendOptions {
             durability: Durability::Durable,
             origin: Origin::Coordinator,
             transaction_version: 0,
+            verification: Verification::NotRequired,
             now_ms,
         }
     }
@@ -88,10 +100,9 @@ impl Partition {
                 bytes_max: state.options.segment_bytes,
             });
         }
-        let verdict =
-            state
-                .producers
-                .check(header, marker, options.origin, options.transaction_version)?;
+        let verdict = state
+            .producers
+            .check(header, marker, &options, &state.verifications)?;
         if let Verdict::Duplicate(original) = verdict {
             return Ok(self.duplicate(&original));
         }
@@ -105,6 +116,7 @@ impl Partition {
         }
         state.queue_epochs();
         let aborted = self.apply(&mut state, header, marker, base_offset);
+        state.verifications.taken(header);
         let pace = state.index_pace();
         state.plan.add(header, pace);
         let stamped = stamp(batch, base_offset, state.leader_epoch);

@@ -54,6 +54,11 @@ pub enum AppendError {
     InvalidTxnState {
         producer_id: ProducerId,
     },
+    /// A batch of a transaction that is not open here and for which nobody has vouched: its
+    /// verification was never begun, or a marker came in between (`INVALID_TXN_STATE`).
+    UnverifiedTxn {
+        producer_id: ProducerId,
+    },
     /// A marker from a coordinator that has been replaced (`TRANSACTION_COORDINATOR_FENCED`).
     CoordinatorFenced {
         producer_id: ProducerId,
@@ -92,6 +97,10 @@ impl fmt::Display for AppendError {
             AppendError::InvalidTxnState { producer_id } => write!(
                 f,
                 "producer {producer_id} has an open transaction that the batch is not part of"
+            ),
+            AppendError::UnverifiedTxn { producer_id } => write!(
+                f,
+                "the batch of producer {producer_id} is not part of an open transaction"
             ),
             AppendError::CoordinatorFenced {
                 producer_id,

@@ -25,6 +25,7 @@ mod retention;
 #[cfg(test)]
 mod tests;
 mod txns;
+mod verification;
 mod waiters;
 mod writer;
 
@@ -35,6 +36,7 @@ use self::ends::EndsCell;
 use self::epochs::Epochs;
 use self::plan::SegmentPlan;
 use self::producers::Producers;
+use self::verification::Verifications;
 use self::waiters::Waiters;
 use self::writer::WriteQueue;
 use crate::engine::Engine;
@@ -51,7 +53,12 @@ pub use options::{Cleanup, Durability, FsyncPolicy, LogOptions};
 pub use read::ReadSlices;
 pub use retention::Retained;
 pub use txns::AbortedTxn;
+pub use verification::{Verification, VerificationGuard};
 pub use waiters::{FetchWait, FetchWake, Reached};
+
+/// How much longer than the longest timeout a transaction may be open before it counts as late: the
+/// coordinator may need a while to end it (`ProducerStateManager.LATE_TRANSACTION_BUFFER_MS`).
+const LATE_TXN_BUFFER_MS: i64 = 5 * 60 * 1000;
 
 /// A log that is open. Shared as `Arc<Partition>`; every method may be called from any thread.
 pub struct Partition {
@@ -75,6 +82,7 @@ struct State {
     options: Arc<LogOptions>,
     leader_epoch: LeaderEpoch,
     producers: Producers,
+    verifications: Verifications,
     epochs: Epochs,
     /// Whether the engine has `epochs`.
     are_epochs_saved: bool,
@@ -207,16 +215,46 @@ impl Partition {
         producers
     }
 
+    /// Forgets producers that have been idle for `producer.id.expiration.ms`, and verifications
+    /// that were begun so long ago. Producers with an open transaction stay. To be called every
+    /// `producer.id.expiration.check.interval.ms`; no IO.
+    pub fn expire_producers(&self, now_ms: i64) {
+        let mut state = self.lock_any();
+        let expiration_ms = state.options.producer_id_expiration_ms;
+        state.producers.expire(now_ms, expiration_ms);
+        state.verifications.expire(now_ms, expiration_ms);
+    }
+
+    /// Whether the earliest open transaction has been without a batch for so much longer than
+    /// `timeout_ms_max` (`transaction.max.timeout.ms`) that its coordinator cannot know of it any
+    /// more: it holds readers of committed records back until somebody aborts it (KIP-664).
+    pub fn has_late_txn(&self, now_ms: i64, timeout_ms_max: i64) -> bool {
+        let allowed_ms = timeout_ms_max.saturating_add(LATE_TXN_BUFFER_MS);
+        let earliest = self
+            .lock_any()
+            .producers
+            .iter()
+            .filter_map(|(_, producer)| Some((producer.txn_first_offset?, producer)))
+            .min_by_key(|(first, _)| *first)
+            .map(|(_, producer)| producer.last_timestamp_ms);
+        earliest.is_some_and(|last_ms| last_ms > 0 && now_ms.saturating_sub(last_ms) > allowed_ms)
+    }
+
     /// The aborted transactions that a reader of the batches from `from` to `end` (exclusive) must
-    /// know of, by first offset.
+    /// know of, by marker: also those that began before `from`.
     pub fn aborted_txns(&self, from: Offset, end: Offset) -> Vec<AbortedTxn> {
         let aborted = self.lock_aborted();
-        let mut concerned: Vec<AbortedTxn> = aborted
-            .iter()
-            .filter(|txn| txn.last_offset >= from && txn.first_offset < end)
-            .copied()
-            .collect();
-        concerned.sort_unstable_by_key(|txn| txn.first_offset);
+        let first = aborted.partition_point(|txn| txn.last_offset < from);
+        let mut concerned = Vec::new();
+        for txn in &aborted[first..] {
+            if txn.first_offset < end {
+                concerned.push(*txn);
+            }
+            // What ends later began where this one left the last stable offset, or behind it.
+            if txn.last_stable_offset >= end {
+                break;
+            }
+        }
         concerned
     }
 

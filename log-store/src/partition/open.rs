@@ -12,6 +12,7 @@ use super::marker::{Control, EndTxnMarker};
 use super::plan::SegmentPlan;
 use super::producers::{Producers, TxnChange};
 use super::txns::OpenTxns;
+use super::verification::Verifications;
 use super::waiters::Waiters;
 use super::writer::WriteQueue;
 use super::{AbortedTxn, LogOptions, OpenError, Partition, State, producer_snapshot};
@@ -62,6 +63,7 @@ impl Partition {
             .producers
             .expire(options.now_ms, options.log.producer_id_expiration_ms);
         replay.aborted.retain(|txn| txn.last_offset >= log_start);
+        replay.aborted.sort_by_key(|txn| txn.last_offset);
 
         let segments = engine.segments();
         let active = segments.last().expect("an engine has an active segment");
@@ -78,6 +80,7 @@ impl Partition {
             options: Arc::new(options.log),
             leader_epoch: options.leader_epoch,
             producers: replay.producers,
+            verifications: Verifications::default(),
             epochs: replay.epochs,
             are_epochs_saved: !has_new_epoch && !replay.has_new_epochs,
             plan,

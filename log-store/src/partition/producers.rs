@@ -4,8 +4,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::AppendError;
 use super::marker::EndTxnMarker;
+use super::verification::Verifications;
+use super::{AppendError, AppendOptions, Verification};
 use crate::batch::{BatchHeader, NO_SEQUENCE, NO_TIMESTAMP_MS, Origin};
 use crate::{Offset, ProducerEpoch, ProducerId};
 
@@ -81,26 +82,43 @@ impl Producer {
         self.batches.iter().find(same).copied()
     }
 
-    fn check_epoch(&self, header: &BatchHeader) -> Result<(), AppendError> {
-        if header.producer_epoch < self.epoch {
-            return Err(self.epoch_error(header));
+    fn check_epoch(
+        &self,
+        producer_id: ProducerId,
+        epoch: ProducerEpoch,
+    ) -> Result<(), AppendError> {
+        if epoch < self.epoch {
+            return Err(self.epoch_error(producer_id, epoch));
         }
         Ok(())
     }
 
-    fn epoch_error(&self, header: &BatchHeader) -> AppendError {
+    fn epoch_error(&self, producer_id: ProducerId, epoch: ProducerEpoch) -> AppendError {
         AppendError::InvalidProducerEpoch {
-            producer_id: header.producer_id,
-            epoch: header.producer_epoch,
+            producer_id,
+            epoch,
             current: self.epoch,
         }
     }
 
+    fn has_open_txn(&self, epoch: ProducerEpoch) -> bool {
+        self.epoch == epoch && self.txn_first_offset.is_some()
+    }
+
     /// A new epoch begins at 0; the same epoch goes on where it was; a producer without any state
     /// may begin anywhere, because its state may have expired.
-    fn check_sequence(&self, header: &BatchHeader) -> Result<(), AppendError> {
+    fn check_sequence(
+        &self,
+        header: &BatchHeader,
+        verifications: &Verifications,
+    ) -> Result<(), AppendError> {
         let last = self.last_sequence();
-        let follows = if self.epoch == ProducerEpoch::NONE {
+        let is_out_of_order = verifications.of(header.producer_id).is_some_and(|pending| {
+            pending.is_out_of_order(header.base_sequence, !self.batches.is_empty())
+        });
+        let follows = if is_out_of_order {
+            false
+        } else if self.epoch == ProducerEpoch::NONE {
             true
         } else if header.producer_epoch != self.epoch {
             header.base_sequence == 0
@@ -135,7 +153,7 @@ impl Producer {
             header.producer_epoch < self.epoch
         };
         if is_stale {
-            return Err(self.epoch_error(header));
+            return Err(self.epoch_error(header.producer_id, header.producer_epoch));
         }
         if self.coordinator_epoch > marker.coordinator_epoch {
             return Err(AppendError::CoordinatorFenced {
@@ -184,6 +202,22 @@ pub(super) enum TxnChange {
     Ended { first: Offset },
 }
 
+fn check_verified(
+    producer_id: ProducerId,
+    verification: Verification,
+    verifications: &Verifications,
+) -> Result<(), AppendError> {
+    let is_verified = match verification {
+        Verification::NotRequired => true,
+        Verification::Required(None) => false,
+        Verification::Required(Some(guard)) => verifications.is_valid(producer_id, guard),
+    };
+    if is_verified {
+        return Ok(());
+    }
+    Err(AppendError::UnverifiedTxn { producer_id })
+}
+
 /// The producers of one log, as they stand at its end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Producers {
@@ -197,8 +231,8 @@ impl Producers {
         &self,
         header: &BatchHeader,
         marker: Option<&EndTxnMarker>,
-        origin: Origin,
-        transaction_version: i16,
+        options: &AppendOptions,
+        verifications: &Verifications,
     ) -> Result<Verdict, AppendError> {
         if !header.producer_id.is_some() {
             return Ok(Verdict::Append);
@@ -206,19 +240,25 @@ impl Producers {
         let unknown = Producer::empty();
         let producer = self.by_id.get(&header.producer_id).unwrap_or(&unknown);
         if let Some(marker) = marker {
-            producer.check_marker(header, marker, transaction_version)?;
+            producer.check_marker(header, marker, options.transaction_version)?;
             return Ok(Verdict::Append);
         }
-        match origin {
-            Origin::Client => {
-                if let Some(original) = producer.duplicate_of(header) {
-                    return Ok(Verdict::Duplicate(original));
-                }
-                producer.check_epoch(header)?;
-                producer.check_sequence(header)?;
-            }
+        if options.origin == Origin::Client
+            && let Some(original) = producer.duplicate_of(header)
+        {
+            return Ok(Verdict::Duplicate(original));
+        }
+        producer.check_epoch(header.producer_id, header.producer_epoch)?;
+        if header.attributes.is_transactional()
+            && !header.attributes.is_control()
+            && !producer.has_open_txn(header.producer_epoch)
+        {
+            check_verified(header.producer_id, options.verification, verifications)?;
+        }
+        match options.origin {
+            Origin::Client => producer.check_sequence(header, verifications)?,
             // What coordinators write in a producer's name carries no sequence.
-            Origin::Coordinator => producer.check_epoch(header)?,
+            Origin::Coordinator => {}
         }
         if producer.txn_first_offset.is_some() && !header.attributes.is_transactional() {
             return Err(AppendError::InvalidTxnState {
@@ -257,6 +297,22 @@ impl Producers {
             return TxnChange::Began;
         }
         TxnChange::None
+    }
+
+    /// Whether the producer has a transaction of this epoch open here.
+    ///
+    /// # Errors
+    /// [`AppendError::InvalidProducerEpoch`] when a newer epoch has written.
+    pub(super) fn has_open_txn(
+        &self,
+        producer_id: ProducerId,
+        epoch: ProducerEpoch,
+    ) -> Result<bool, AppendError> {
+        let Some(producer) = self.by_id.get(&producer_id) else {
+            return Ok(false);
+        };
+        producer.check_epoch(producer_id, epoch)?;
+        Ok(producer.has_open_txn(epoch))
     }
 
     /// Forgets producers that have been idle for `expiration_ms` and have no transaction open.

@@ -43,20 +43,15 @@ impl Partition {
         Ok(self.log_start())
     }
 
-    /// Deletes the segments that are too old, too many or before the log start, and forgets
-    /// producers that have been idle for too long. Only what is committed is deleted. When that is
-    /// everything, a new segment is begun first. Blocks on the disk.
+    /// Deletes the segments that are too old, too many or before the log start. Only what is
+    /// committed is deleted. When that is everything, a new segment is begun first. Blocks on the
+    /// disk.
     ///
     /// # Errors
     /// When the partition is, or thereby goes, offline.
     pub fn apply_retention(&self, now_ms: i64) -> Result<Retained, Offline> {
         let _trimming = self.lock_trimming();
-        let options = {
-            let mut state = self.lock_state()?;
-            let expiration_ms = state.options.producer_id_expiration_ms;
-            state.producers.expire(now_ms, expiration_ms);
-            Arc::clone(&state.options)
-        };
+        let options = Arc::clone(&self.lock_state()?.options);
         let mut segments = self.engine.segments();
         let mut deletable = self.deletable(&segments, &options, now_ms);
         if deletable.len() == segments.len() {

@@ -4,6 +4,7 @@ mod committing;
 mod producing;
 mod reading;
 mod transactions;
+mod verification;
 mod waiting;
 
 use std::path::Path;

@@ -3,7 +3,8 @@
 use super::{OnDisk, in_memory};
 use crate::batch::EndMarker;
 use crate::partition::{
-    AbortedTxn, AppendError, AppendOptions, Appended, Durability, LogOptions, Partition,
+    AbortedTxn, ActiveProducer, AppendError, AppendOptions, Appended, Durability, LogOptions,
+    Partition,
 };
 use crate::testing::{NOW_MS, append, idempotent_batch, plain_batch, transactional_batch};
 use crate::{Offset, ProducerEpoch, ProducerId};
@@ -76,14 +77,15 @@ fn the_last_stable_offset_waits_for_the_earliest_open_transaction() {
 
 #[test]
 fn aborted_transactions_are_told_to_whom_they_concern() {
-    // Those that begin before the end of what is read and end at or behind its start.
+    // Those that begin before the end of what is read and end at or behind its start, by marker,
+    // as `.txnindex` has them.
     let log = in_memory(LogOptions::default());
     begin(&log, 1, 0);
     begin(&log, 2, 0);
     end(&log, 2, 0, EndMarker::Abort).expect("it ends");
     end(&log, 1, 0, EndMarker::Abort).expect("it ends");
     let (first, second) = (aborted(1, 0, 5, 6), aborted(2, 2, 4, 0));
-    assert_eq!(log.aborted_txns(Offset(0), Offset(6)), [first, second]);
+    assert_eq!(log.aborted_txns(Offset(0), Offset(6)), [second, first]);
     assert_eq!(log.aborted_txns(Offset(0), Offset(2)), [first]);
     assert_eq!(log.aborted_txns(Offset(5), Offset(6)), [first]);
     assert_eq!(log.aborted_txns(Offset(6), Offset(9)), []);
@@ -165,4 +167,51 @@ fn transactions_survive_restarts_and_kills() {
     let disk = disk.kill();
     assert_eq!(disk.partition.last_stable(), Offset(11));
     assert_eq!(disk.partition.active_producers().len(), 3);
+}
+
+#[test]
+fn a_transaction_is_late_when_its_coordinator_must_have_ended_it() {
+    // The longest timeout and five minutes after the last batch of the earliest open one
+    // (`ProducerStateManager.hasLateTransaction`).
+    const TIMEOUT_MS: i64 = 900_000;
+    const LATE_FROM_MS: i64 = NOW_MS + 1 + TIMEOUT_MS + 300_000;
+    let log = in_memory(LogOptions::default());
+    assert!(!log.has_late_txn(i64::MAX, TIMEOUT_MS));
+    begin(&log, 1, 0);
+    assert!(!log.has_late_txn(LATE_FROM_MS, TIMEOUT_MS));
+    assert!(log.has_late_txn(LATE_FROM_MS + 1, TIMEOUT_MS));
+    end(&log, 1, 0, EndMarker::Abort).expect("it ends");
+    assert!(!log.has_late_txn(LATE_FROM_MS + 1, TIMEOUT_MS));
+}
+
+#[test]
+fn a_producer_is_described_as_its_batches_left_it() {
+    // KIP-664: in a transaction, after its marker, and with a marker alone; the same after a
+    // restart and after a kill.
+    let disk = OnDisk::new(LogOptions::default());
+    begin(&disk.partition, 1, 0);
+    begin(&disk.partition, 2, 5);
+    end_as(&disk.partition, 2, 0, EndMarker::Commit, 7, 1).expect("it ends");
+    end_as(&disk.partition, 3, 4, EndMarker::Abort, 8, 2).expect("it is taken");
+    let described =
+        |producer_id, epoch, last_sequence, coordinator_epoch, first: Option<i64>| ActiveProducer {
+            producer_id: ProducerId(producer_id),
+            epoch: ProducerEpoch(epoch),
+            last_sequence,
+            last_timestamp_ms: if first.is_some() { NOW_MS + 1 } else { NOW_MS },
+            coordinator_epoch,
+            txn_first_offset: first.map(Offset),
+        };
+    let expected = [
+        described(1, 0, 1, -1, Some(0)),
+        described(2, 0, 6, 7, None),
+        described(3, 4, -1, 8, None),
+    ];
+    assert_eq!(disk.partition.active_producers(), expected);
+    let disk = disk.kill();
+    assert_eq!(disk.partition.active_producers(), expected);
+    let disk = disk.restart();
+    assert_eq!(disk.partition.active_producers(), expected);
+    // The marker that comes again after a restart is a repetition, as before it.
+    end_as(&disk.partition, 3, 4, EndMarker::Abort, 8, 2).expect("a repetition is taken");
 }
