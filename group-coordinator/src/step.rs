@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::ids::Ticket;
 use crate::reply::Reply;
 
-/// A record for `__consumer_offsets`, in Kafka's own encoding. `value: None` is a tombstone.
+/// A record for `__consumer_offsets` or `__transaction_state`, in Kafka's own encoding. `value: None` is a tombstone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     pub key: Bytes,
@@ -19,24 +19,31 @@ impl Record {
     }
 }
 
+/// The bytes of a batch without records.
+pub(crate) const BATCH_HEADER_BYTES: usize = 61;
+
 /// The bytes of a batch of these records, uncompressed and all at one time, as Kafka computes them before it appends.
 pub(crate) fn batch_bytes<'a>(records: impl Iterator<Item = &'a Record>) -> usize {
-    const BATCH_HEADER_BYTES: usize = 61;
-    let record_bytes = records.enumerate().map(|(offset_delta, record)| {
-        let value_bytes = record.value.as_ref().map_or(0, Bytes::len);
-        // Attributes, time delta, number of headers, and the length -1 of a value that is null: a byte each.
-        let body_bytes = 3
-            + varint_bytes(offset_delta)
-            + varint_bytes(record.key.len())
-            + record.key.len()
-            + record
-                .value
-                .as_ref()
-                .map_or(1, |_| varint_bytes(value_bytes))
-            + value_bytes;
-        varint_bytes(body_bytes) + body_bytes
-    });
-    record_bytes.fold(BATCH_HEADER_BYTES, usize::saturating_add)
+    records
+        .enumerate()
+        .map(|(offset_delta, record)| record_bytes(offset_delta, record))
+        .fold(BATCH_HEADER_BYTES, usize::saturating_add)
+}
+
+/// The bytes that a record adds to a batch, as its `offset_delta`th.
+pub(crate) fn record_bytes(offset_delta: usize, record: &Record) -> usize {
+    let value_bytes = record.value.as_ref().map_or(0, Bytes::len);
+    // Attributes, time delta, number of headers, and the length -1 of a value that is null: a byte each.
+    let body_bytes = 3
+        + varint_bytes(offset_delta)
+        + varint_bytes(record.key.len())
+        + record.key.len()
+        + record
+            .value
+            .as_ref()
+            .map_or(1, |_| varint_bytes(value_bytes))
+        + value_bytes;
+    varint_bytes(body_bytes) + body_bytes
 }
 
 /// The bytes of a zigzag varint of a number that is not negative.

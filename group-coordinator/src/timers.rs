@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::Millis;
 
-/// Names a timer. Scheduling a key again moves it.
+/// Names a timer of a [`crate::Shard`]. Scheduling a key again moves it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TimerKey {
     /// The session of a member, or the wait for a pending one to come back.
@@ -17,7 +17,7 @@ pub enum TimerKey {
     Expiry,
 }
 
-/// What a timer has to remember until it fires.
+/// What a timer of a [`crate::Shard`] has to remember until it fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alarm {
     /// The key says it all.
@@ -28,16 +28,27 @@ pub enum Alarm {
     Sync { generation: i32 },
 }
 
-/// Pending timers. Those due at the same moment fire in the order in which they were scheduled.
-#[derive(Debug, Default)]
-pub struct Timers {
-    due: BTreeMap<(Millis, u64), (TimerKey, Alarm)>,
-    slots: BTreeMap<TimerKey, (Millis, u64)>,
+/// Pending timers, each with a name and what it has to remember until it fires. Those due at the same moment fire in
+/// the order in which they were scheduled.
+#[derive(Debug)]
+pub struct Timers<K = TimerKey, A = Alarm> {
+    due: BTreeMap<(Millis, u64), (K, A)>,
+    slots: BTreeMap<K, (Millis, u64)>,
     scheduled_count: u64,
 }
 
-impl Timers {
-    pub fn schedule(&mut self, key: TimerKey, deadline: Millis, alarm: Alarm) {
+impl<K, A> Default for Timers<K, A> {
+    fn default() -> Self {
+        Self {
+            due: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            scheduled_count: 0,
+        }
+    }
+}
+
+impl<K: Ord + Clone, A> Timers<K, A> {
+    pub fn schedule(&mut self, key: K, deadline: Millis, alarm: A) {
         self.cancel(&key);
         let slot = (deadline, self.scheduled_count);
         self.scheduled_count += 1;
@@ -45,7 +56,7 @@ impl Timers {
         self.due.insert(slot, (key, alarm));
     }
 
-    pub fn cancel(&mut self, key: &TimerKey) {
+    pub fn cancel(&mut self, key: &K) {
         if let Some(slot) = self.slots.remove(key) {
             self.due.remove(&slot);
         }
@@ -56,7 +67,7 @@ impl Timers {
     }
 
     /// Takes out one timer that is due at `now` and was scheduled before the mark, if there is one.
-    pub fn pop_due(&mut self, now: Millis, mark: TimerMark) -> Option<(TimerKey, Alarm)> {
+    pub fn pop_due(&mut self, now: Millis, mark: TimerMark) -> Option<(K, A)> {
         let slot = self
             .due
             .keys()

@@ -87,15 +87,27 @@ impl<'a> Reader<'a> {
         lengths: Lengths,
         field: &'static str,
     ) -> Result<usize, ReplayError> {
+        self.nullable_array_count(lengths, field)?
+            .ok_or(ReplayError::Malformed { field })
+    }
+
+    /// Like [`Reader::array_count`], of an array that may be null.
+    pub fn nullable_array_count(
+        &mut self,
+        lengths: Lengths,
+        field: &'static str,
+    ) -> Result<Option<usize>, ReplayError> {
         let count = match lengths {
             Lengths::Fixed => i64::from(self.int32(field)?),
             Lengths::Compact => i64::from(self.unsigned_varint(field)?) - 1,
         };
-        let count = usize::try_from(count).map_err(|_| ReplayError::Malformed { field })?;
+        let Ok(count) = usize::try_from(count) else {
+            return Ok(None);
+        };
         if count > self.rest.len() {
             return Err(ReplayError::Truncated { field });
         }
-        Ok(count)
+        Ok(Some(count))
     }
 
     /// The tagged fields at the end of a flexible structure, each given to `take` as tag and bytes.
@@ -167,6 +179,23 @@ pub fn put_nullable_string(out: &mut BytesMut, lengths: Lengths, text: Option<&s
         (Some(text), _) => put_string(out, lengths, text),
         (None, Lengths::Fixed) => out.put_i16(-1),
         (None, Lengths::Compact) => put_unsigned_varint(out, 0),
+    }
+}
+
+/// Appends the number of elements of an array, before the elements.
+pub fn put_array_count(out: &mut BytesMut, lengths: Lengths, count: usize) {
+    let count = i32::try_from(count).expect("an array in a record is far shorter than 2 GiB");
+    match lengths {
+        Lengths::Fixed => out.put_i32(count),
+        Lengths::Compact => put_unsigned_varint(out, count as u32 + 1),
+    }
+}
+
+/// Appends an array that is null.
+pub fn put_null_array(out: &mut BytesMut, lengths: Lengths) {
+    match lengths {
+        Lengths::Fixed => out.put_i32(-1),
+        Lengths::Compact => put_unsigned_varint(out, 0),
     }
 }
 

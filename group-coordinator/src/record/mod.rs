@@ -1,7 +1,7 @@
 //! The records of `__consumer_offsets`, in Kafka's own schemas. Keys begin with the record type, values with the
 //! version of the value; numbers are big-endian.
 
-mod codec;
+pub mod codec;
 mod group;
 mod offset;
 #[cfg(test)]

@@ -13,8 +13,17 @@
 
 mod command;
 mod config;
+mod describe;
+mod end;
+mod expiry;
+mod init;
+mod partitions;
+mod record;
+mod refusal;
 mod reply;
 mod shard;
+mod transaction;
+mod turn;
 
 pub use command::{
     AddPartitions, EndTransaction, InitProducerId, ListTransactions, MarkersWritten, TxnCommand,

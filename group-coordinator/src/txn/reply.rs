@@ -1,5 +1,7 @@
 //! What a transaction shard answers.
 
+use std::fmt;
+
 use crate::ids::{ProducerId, Ticket};
 use crate::step::{Record, TransactionOutcome};
 use crate::txn::TxnPartition;
@@ -27,6 +29,8 @@ pub struct WriteMarkers {
     /// The level of `transaction.version` under which the transaction ends; it says how strictly partitions take the
     /// epoch.
     pub transaction_version: i16,
+    /// Sorted. Empty only in the step of [`crate::txn::TxnShard::loaded`]: then nothing is to be written, and the
+    /// transaction can be completed at once.
     pub partitions: Vec<TxnPartition>,
 }
 
@@ -72,7 +76,8 @@ pub struct TransactionDescription {
     pub transactional_id: String,
     pub state: TransactionState,
     pub timeout_ms: i32,
-    /// Milliseconds since 1970, -1 when there is no transaction.
+    /// When the transaction began, or the last one if there is none, in milliseconds since 1970; -1 if there was
+    /// none since the id was initialized.
     pub start_time_ms: i64,
     pub producer_id: ProducerId,
     pub producer_epoch: i16,
@@ -113,3 +118,23 @@ pub enum TxnError {
     /// A record of the transaction would be larger than a batch may be, or a name longer than a record can hold.
     RecordTooLarge,
 }
+
+impl fmt::Display for TxnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EmptyTransactionalId => "transactional id is empty",
+            Self::InvalidTimeout => "transaction timeout is out of range",
+            Self::TwoPhaseCommitDisabled => "two-phase commit is not enabled",
+            Self::KeepPreparedUnsupported => "a prepared transaction cannot be kept",
+            Self::TransactionalIdNotFound => "transactional id is not known",
+            Self::InvalidProducerIdMapping => "producer id does not belong to the transactional id",
+            Self::ProducerFenced => "another producer holds the transactional id",
+            Self::ConcurrentTransactions => "transaction before is still ending",
+            Self::InvalidTxnState => "transaction cannot end like this in its state",
+            Self::TransactionAbortable => "partition is not part of the transaction",
+            Self::RecordTooLarge => "record of the transaction does not fit into a batch",
+        })
+    }
+}
+
+impl std::error::Error for TxnError {}
