@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::ids::TopicId;
+use crate::ids::{ProducerId, TopicId};
 use crate::reply::{GroupState, GroupType};
 
 /// A request to one shard.
@@ -13,6 +13,7 @@ pub enum Command {
     Heartbeat(Heartbeat),
     LeaveGroup(LeaveGroup),
     CommitOffsets(CommitOffsets),
+    CommitTransactionalOffsets(CommitTransactionalOffsets),
     FetchOffsets(FetchOffsets),
     /// Forget the offsets of some partitions of a group.
     DeleteOffsets {
@@ -117,10 +118,25 @@ pub struct CommitOffsets {
     pub topics: Vec<CommitTopic>,
 }
 
+/// Store offsets if a transaction is committed (TxnOffsetCommit). That the transaction is open, and that it has the
+/// partition of the group in it, is checked by the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitTransactionalOffsets {
+    pub group_id: String,
+    /// The producer whose transaction it is. The step names it, see [`crate::Step::producer`].
+    pub producer_id: ProducerId,
+    pub producer_epoch: i16,
+    /// -1 when the caller is no member, or does not say which (before version 3).
+    pub generation: i32,
+    pub member_id: String,
+    pub instance_id: Option<String>,
+    pub topics: Vec<CommitTopic>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitTopic {
     pub name: String,
-    /// Stored with the offset; zero when not known.
+    /// Stored with the offset, unless it is committed in a transaction; zero when not known.
     pub topic_id: TopicId,
     pub partitions: Vec<CommitPartition>,
 }
@@ -204,13 +220,5 @@ impl JoinGroup {
             .chain(protocols)
             .max()
             .unwrap_or(0)
-    }
-}
-
-impl CommitOffsets {
-    /// The bytes of the longest name that the records of the commit would have to hold.
-    pub(crate) fn longest_name(&self) -> usize {
-        let topics = self.topics.iter().map(|topic| topic.name.len());
-        topics.chain([self.group_id.len()]).max().unwrap_or(0)
     }
 }

@@ -31,9 +31,9 @@ mod turn;
 pub mod txn;
 
 pub use command::{
-    Command, CommitOffsets, CommitPartition, CommitTopic, DeletedTopic, DescribeGroup,
-    FetchOffsets, FetchTopic, FetchTopics, Heartbeat, JoinGroup, LeaveGroup, LeavingMember,
-    ListGroups, OffsetTopic, Protocol, SyncGroup,
+    Command, CommitOffsets, CommitPartition, CommitTopic, CommitTransactionalOffsets, DeletedTopic,
+    DescribeGroup, FetchOffsets, FetchTopic, FetchTopics, Heartbeat, JoinGroup, LeaveGroup,
+    LeavingMember, ListGroups, OffsetTopic, Protocol, SyncGroup,
 };
 pub use config::GroupConfig;
 pub use error::{GroupError, ReplayError};

@@ -17,6 +17,8 @@ pub enum Reply {
     LeaveGroup(Result<Vec<LeftMember>, GroupError>),
     /// Topics and partitions in the order of the command.
     CommitOffsets(Result<Vec<CommittedTopic>, GroupError>),
+    /// Topics and partitions in the order of the command.
+    CommitTransactionalOffsets(Result<Vec<CommittedTopic>, GroupError>),
     /// Named topics in the order of the command; all topics by name and partition.
     FetchOffsets(Result<Vec<FetchedTopic>, GroupError>),
     /// Topics and partitions in the order of the command.

@@ -90,9 +90,13 @@ impl Shard {
         Ok(Replayed::Applied)
     }
 
-    /// Takes the end of a transaction, in its place among the records.
+    /// Takes the end of a transaction, in its place among the records: while loading, and later whenever a marker is
+    /// appended.
     pub fn replay_marker(&mut self, producer: ProducerId, outcome: TransactionOutcome) {
         self.offsets.apply_marker(producer, outcome);
+        // A marker is a record too.
+        self.unlisted.clear();
+        self.next_record_offset = self.next_record_offset.saturating_add(1);
     }
 
     /// The log has been replayed to its end: every member that was found gets a session.
@@ -121,6 +125,11 @@ impl Shard {
             Command::CommitOffsets(request) => {
                 let reply = Reply::CommitOffsets(self.commit(now, &request, &mut step));
                 step.replies.push((ticket, reply));
+            }
+            Command::CommitTransactionalOffsets(request) => {
+                let result = self.commit_transactional(now, &request, &mut step);
+                step.replies
+                    .push((ticket, Reply::CommitTransactionalOffsets(result)));
             }
             Command::FetchOffsets(request) => {
                 let reply = Reply::FetchOffsets(Ok(self.fetch(&request)));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::ids::Ticket;
+use crate::ids::{ProducerId, Ticket};
 use crate::reply::Reply;
 
 /// A record for `__consumer_offsets` or `__transaction_state`, in Kafka's own encoding. `value: None` is a tombstone.
@@ -63,6 +63,9 @@ fn varint_bytes(number: usize) -> usize {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Step {
     pub records: Vec<Record>,
+    /// The producer and its epoch if the records belong to a transaction: then they are a batch of their own, which
+    /// is transactional. No step has records of both kinds.
+    pub producer: Option<(ProducerId, i16)>,
     pub replies: Vec<(Ticket, Reply)>,
 }
 

@@ -1,7 +1,7 @@
 //! What a classic group has to say about the offsets that are kept for it.
 
 use super::group::ClassicGroup;
-use crate::command::CommitOffsets;
+use crate::command::{CommitOffsets, CommitTransactionalOffsets};
 use crate::error::GroupError;
 use crate::offsets::ExpiryRule;
 use crate::reply::GroupState;
@@ -42,6 +42,28 @@ impl ClassicGroup {
         // The member is ahead of its assignment; it will commit once it has one.
         if self.state == GroupState::CompletingRebalance {
             return Err(GroupError::RebalanceInProgress);
+        }
+        Ok(())
+    }
+
+    /// Whether offsets may be committed in a transaction. The state of the group does not matter, and a caller that
+    /// says nothing about itself, as those before version 3 of the request cannot, is welcome in every group. Such a
+    /// commit is no sign of life.
+    pub fn check_transactional_commit(
+        &self,
+        request: &CommitTransactionalOffsets,
+    ) -> Result<(), GroupError> {
+        if request.generation < 0 && self.is_empty() {
+            return Ok(());
+        }
+        let names_no_member =
+            request.generation < 0 && request.member_id.is_empty() && request.instance_id.is_none();
+        if names_no_member {
+            return Ok(());
+        }
+        self.check_member(&request.member_id, request.instance_id.as_deref())?;
+        if request.generation != self.generation {
+            return Err(GroupError::IllegalGeneration);
         }
         Ok(())
     }

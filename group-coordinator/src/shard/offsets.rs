@@ -1,9 +1,12 @@
 //! Commands about offsets, and their end by age.
 
 use super::Shard;
-use crate::command::{CommitOffsets, DeletedTopic, FetchOffsets, OffsetTopic};
+use crate::command::{
+    CommitOffsets, CommitTopic, CommitTransactionalOffsets, DeletedTopic, FetchOffsets, OffsetTopic,
+};
 use crate::error::GroupError;
 use crate::ids::Millis;
+use crate::offsets::commit::CommitKind;
 use crate::offsets::{OffsetKey, commit};
 use crate::record;
 use crate::reply::{CommittedTopic, DeletedPartition, DeletedTopicOffsets, FetchedTopic};
@@ -17,27 +20,76 @@ impl Shard {
         request: &CommitOffsets,
         step: &mut Step,
     ) -> Result<Vec<CommittedTopic>, GroupError> {
-        if request.longest_name() > record::STRING_BYTES_MAX {
-            return Err(GroupError::NameTooLong);
-        }
-        if !self.groups.contains_key(&request.group_id) {
-            // Whoever is in no generation needs no group; the commit makes one that only keeps offsets.
-            if request.generation >= 0 {
-                return Err(GroupError::GroupNotFound);
-            }
-            self.create_simple_group(&request.group_id);
-            self.unlisted.insert(request.group_id.clone());
+        commit::check_names(&request.group_id, &request.topics)?;
+        // Whoever is in no generation needs no group; the commit makes one that only keeps offsets.
+        match request.generation < 0 {
+            true => self.ensure_group(&request.group_id),
+            false => self.check_group(&request.group_id, GroupError::GroupNotFound)?,
         }
         let (groups, mut turn) = self.turn(now, step);
         let group = groups
             .get_mut(&request.group_id)
             .expect("the group exists by now");
         group.accept_commit(&mut turn, request)?;
+        let kind = CommitKind::Plain {
+            retention_ms: request.retention_ms,
+        };
+        self.store(now, &request.group_id, &request.topics, kind, step)
+    }
 
-        let (commits, answers) = commit::plan(&self.config, now, request)?;
+    pub(super) fn commit_transactional(
+        &mut self,
+        now: Millis,
+        request: &CommitTransactionalOffsets,
+        step: &mut Step,
+    ) -> Result<Vec<CommittedTopic>, GroupError> {
+        if request.group_id.is_empty() {
+            return Err(GroupError::EmptyGroupId);
+        }
+        commit::check_names(&request.group_id, &request.topics)?;
+        match request.generation < 0 {
+            true => self.ensure_group(&request.group_id),
+            false => self.check_group(&request.group_id, GroupError::IllegalGeneration)?,
+        }
+        self.groups[&request.group_id].check_transactional_commit(request)?;
+        let kind = CommitKind::Transactional {
+            producer: request.producer_id,
+        };
+        let answers = self.store(now, &request.group_id, &request.topics, kind, step)?;
+        if !step.records.is_empty() {
+            step.producer = Some((request.producer_id, request.producer_epoch));
+        }
+        Ok(answers)
+    }
+
+    fn check_group(&self, group_id: &str, error: GroupError) -> Result<(), GroupError> {
+        match self.groups.contains_key(group_id) {
+            true => Ok(()),
+            false => Err(error),
+        }
+    }
+
+    /// Makes a group that only keeps offsets, if there is none.
+    fn ensure_group(&mut self, group_id: &str) {
+        if !self.groups.contains_key(group_id) {
+            self.create_simple_group(group_id);
+            self.unlisted.insert(group_id.to_owned());
+        }
+    }
+
+    /// Writes the offsets that a group has accepted.
+    fn store(
+        &mut self,
+        now: Millis,
+        group_id: &str,
+        topics: &[CommitTopic],
+        kind: CommitKind,
+        step: &mut Step,
+    ) -> Result<Vec<CommittedTopic>, GroupError> {
+        let (commits, answers) = commit::plan(&self.config, now, group_id, topics, kind)?;
         for commit in commits {
             let record_offset = self.offset_after(step);
-            let record = commit.apply(&mut self.offsets, &request.group_id, record_offset);
+            let record = commit.apply(&mut self.offsets, group_id, record_offset);
             step.records.push(record);
         }
         Ok(answers)
