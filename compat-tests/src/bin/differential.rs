@@ -45,6 +45,9 @@ struct Arguments {
     /// Also print which error codes each API of the left server has answered, and how often.
     #[arg(long)]
     error_codes: bool,
+    /// Fail, too, if the run has not met the versions and error codes that say something about transactions.
+    #[arg(long)]
+    complete: bool,
     /// Run one sequence and print every request and both answers: `SEED:SEQUENCE`, as in the report.
     #[arg(long)]
     replay: Option<String>,
@@ -100,7 +103,15 @@ fn compare(arguments: &Arguments) -> Result<bool, Failure> {
     );
     text.push_str(&report.render(&schemas, &expectations));
     if arguments.error_codes {
-        text.push_str(&format!("\n{}", report.render_error_codes(&schemas)));
+        text.push_str(&format!("\n{}", report.coverage().render(&schemas)));
+    }
+    let gaps = if arguments.complete {
+        report.coverage().gaps(&schemas, &ranges)
+    } else {
+        Vec::new()
+    };
+    for gap in &gaps {
+        text.push_str(&format!("\nnever met: {gap}"));
     }
     let ranges_differ = range_differences(&left, &right);
     for (api_key, left, right) in &ranges_differ {
@@ -131,7 +142,7 @@ fn compare(arguments: &Arguments) -> Result<bool, Failure> {
     if let Some(path) = &arguments.report {
         std::fs::write(path, &text)?;
     }
-    Ok(report.agreement() >= arguments.require && ranges_differ.is_empty())
+    Ok(report.agreement() >= arguments.require && ranges_differ.is_empty() && gaps.is_empty())
 }
 
 /// Starting takes seconds, so both start at the same time.

@@ -63,6 +63,8 @@ pub struct BatchTemplate {
     /// The variable that gives the producer id, if the server made it.
     pub producer: Option<Arc<str>>,
     pub producer_epoch: i16,
+    /// The variable that gives the producer epoch, if the server made it, and what is added to it.
+    pub epoch: Option<(Arc<str>, i16)>,
     pub base_sequence: i32,
     pub count: i32,
     pub records: Vec<Record>,
@@ -109,6 +111,7 @@ impl BatchTemplate {
             producer_id: -1,
             producer: None,
             producer_epoch: -1,
+            epoch: None,
             base_sequence: -1,
             count,
             records,
@@ -118,15 +121,19 @@ impl BatchTemplate {
 
     /// The bytes for a server.
     pub fn resolve(&self, variables: &Variables) -> Vec<u8> {
-        let known = self
-            .producer
-            .as_deref()
-            .and_then(|name| variables.value(name))
-            .and_then(|value| value.integer());
-        self.encode(known.unwrap_or(self.producer_id))
+        let number = |name: &str| variables.value(name)?.integer();
+        let producer_id = self.producer.as_deref().and_then(number);
+        let epoch = self.epoch.as_ref().and_then(|(name, shift)| {
+            let epoch = i16::try_from(number(name)?).ok()?;
+            Some(epoch.wrapping_add(*shift))
+        });
+        self.encode(
+            producer_id.unwrap_or(self.producer_id),
+            epoch.unwrap_or(self.producer_epoch),
+        )
     }
 
-    fn encode(&self, producer_id: i64) -> Vec<u8> {
+    fn encode(&self, producer_id: i64, producer_epoch: i16) -> Vec<u8> {
         if matches!(self.damage, Some(BatchDamage::OldFormat)) {
             return self.old_format();
         }
@@ -156,7 +163,7 @@ impl BatchTemplate {
         out.extend(self.base_timestamp.to_be_bytes());
         out.extend(self.max_timestamp.to_be_bytes());
         out.extend(producer_id.to_be_bytes());
-        out.extend(self.producer_epoch.to_be_bytes());
+        out.extend(producer_epoch.to_be_bytes());
         out.extend(self.base_sequence.to_be_bytes());
         out.extend(self.count.to_be_bytes());
         out.extend(records);
@@ -222,4 +229,29 @@ fn put_varlong(out: &mut Vec<u8>, number: i64) {
         bits >>= 7;
     }
     out.push(bits as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Value;
+
+    /// Resolves a batch before and after the server has given an id and an epoch, and reads both back from the header.
+    #[test]
+    fn a_batch_has_the_id_and_epoch_that_the_server_gave() {
+        let mut batch = BatchTemplate::good(Vec::new(), 0, Codec::None);
+        batch.producer = Some("id".into());
+        batch.epoch = Some(("epoch".into(), -1));
+        let header = |variables: &Variables| {
+            let bytes = batch.resolve(variables);
+            let id = i64::from_be_bytes(bytes[43..51].try_into().expect("8 bytes"));
+            let epoch = i16::from_be_bytes(bytes[51..53].try_into().expect("2 bytes"));
+            (id, epoch)
+        };
+        let mut variables = Variables::default();
+        assert_eq!(header(&variables), (-1, -1));
+        variables.bind("id", Value::Integer(77));
+        variables.bind("epoch", Value::Integer(5));
+        assert_eq!(header(&variables), (77, 4));
+    }
 }

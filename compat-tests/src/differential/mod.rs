@@ -16,6 +16,7 @@ mod client;
 mod compare;
 mod compression;
 mod connection;
+mod coverage;
 mod error_names;
 mod exchange;
 mod expected;
@@ -33,6 +34,7 @@ mod template;
 use std::fmt;
 
 pub use compare::differences;
+pub use coverage::Coverage;
 pub use expected::{Expectation, default_path as default_expectations, load as load_expectations};
 pub use generate::{Filter, generate};
 pub use normalise::now_ms;

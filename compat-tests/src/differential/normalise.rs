@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::batch_view::{SentPayloads, record_set_tree, remember_payloads};
 use super::exchange::Answer;
 use super::generate::UNKNOWN_ID;
-use super::rules::{Context, actions, apply};
+use super::rules::{Context, PRODUCER_ID, actions, apply, producer_name};
 use super::server::Identity;
 use crate::schema::Value;
 
@@ -180,8 +180,8 @@ impl Walk<'_, '_> {
     }
 
     fn integer(&mut self, number: i64) -> Value {
-        if self.field_is("producerId") && number >= 0 {
-            return self.id(&format!("producer {number}")).into();
+        if self.field_is(PRODUCER_ID) && number >= 0 {
+            return self.id(&producer_name(number)).into();
         }
         if self.field_is("sessionId") && number != NO_SESSION {
             return self.id(&format!("session {number}")).into();
@@ -332,5 +332,31 @@ mod tests {
         for odd in [-1, i64::MIN, i64::MAX] {
             assert_eq!(time(odd), object([("logAppendTimeMs", odd.into())]));
         }
+    }
+
+    /// Two servers number producers differently, and list them in the order of their numbers.
+    #[test]
+    fn producers_are_listed_in_the_order_in_which_they_were_met() {
+        let identity = identity(1);
+        let answers = |first: i64, second: i64| {
+            let mut normaliser = Normaliser::new(&identity, "p", false);
+            for (step, id) in [first, second].into_iter().enumerate() {
+                let answer = object([("errorCode", 0.into()), ("producerId", id.into())]);
+                normaliser.normalise(22, step, Answer::Message(answer));
+            }
+            let mut ids = [first, second];
+            ids.sort_unstable();
+            let producers = ids.map(|id| {
+                object([
+                    ("producerId", id.into()),
+                    ("lastSequence", i64::from(id == first).into()),
+                ])
+            });
+            let partition = object([("activeProducers", array(producers))]);
+            let topic = object([("partitions", array([partition]))]);
+            let answer = object([("topics", array([topic]))]);
+            normaliser.normalise(61, 2, Answer::Message(answer))
+        };
+        assert_eq!(answers(10, 11), answers(7, 3));
     }
 }

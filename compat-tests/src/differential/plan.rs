@@ -8,8 +8,8 @@ use crate::schema::Versions;
 
 /// The APIs that are compared: the one place that lists them.
 pub const SERVED_APIS: &[i16] = &[
-    0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 29, 30, 31, 32, 33, 35,
-    37, 42, 43, 44, 46, 47, 55, 60, 75,
+    0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
+    30, 31, 32, 33, 35, 37, 42, 43, 44, 46, 47, 55, 57, 60, 61, 65, 66, 75,
 ];
 
 /// The versions that both servers serve, by API key.
@@ -24,6 +24,8 @@ pub struct Sequence {
     pub prefix: String,
     /// Topics to follow (their ids) and to delete at the end.
     pub topics: Vec<String>,
+    /// It changes what every client of the server sees, so no other sequence may run meanwhile.
+    pub is_alone: bool,
     pub steps: Vec<Step>,
 }
 
@@ -35,6 +37,8 @@ pub enum Step {
     Begin(Request, Until),
     /// Takes the answer of the [`Step::Begin`] on this connection.
     Collect(usize),
+    /// Sends the same request this often. The answers are not compared.
+    Repeat(Request, usize),
 }
 
 /// What a pending request must have caused before the next one is sent.
@@ -64,6 +68,8 @@ pub struct Request {
 pub struct Capture {
     pub variable: Arc<str>,
     pub path: String,
+    /// A negative number stands for none and leaves the variable as it is.
+    pub keeps_known: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::compare::Difference;
-use super::error_names::error_name;
+use super::coverage::Coverage;
 use super::expected::{Class, Expectation};
 use crate::schema::{Schemas, Versions};
 
@@ -83,8 +83,7 @@ pub struct Report {
     apis: BTreeMap<i16, Tally>,
     groups: BTreeMap<GroupKey, Group>,
     expected: BTreeMap<usize, usize>,
-    /// How often each API has answered with each error code, on the left.
-    error_codes: BTreeMap<i16, BTreeMap<i64, usize>>,
+    coverage: Coverage,
 }
 
 impl Report {
@@ -99,10 +98,8 @@ impl Report {
         self.sequences += 1;
         let mut is_first = true;
         for verdict in &sequence.verdicts {
-            let codes = self.error_codes.entry(verdict.api_key).or_default();
-            for code in &verdict.error_codes {
-                *codes.entry(*code).or_default() += 1;
-            }
+            self.coverage
+                .add(verdict.api_key, verdict.version, &verdict.error_codes);
             let api = self.apis.entry(verdict.api_key).or_default();
             for tally in [&mut self.total, api] {
                 tally.requests += 1;
@@ -178,21 +175,9 @@ impl Report {
         out
     }
 
-    /// How far the requests have gone: which errors they brought about, and how often, one API a line.
-    pub fn render_error_codes(&self, schemas: &Schemas) -> String {
-        let mut out = String::new();
-        for (api_key, codes) in &self.error_codes {
-            let codes: Vec<_> = codes
-                .iter()
-                .map(|(code, count)| format!("{} x{count}", error_name(*code)))
-                .collect();
-            out.push_str(&format!(
-                "{}: {}\n",
-                schemas.api_name(*api_key),
-                codes.join(", ")
-            ));
-        }
-        out
+    /// How far the requests have gone, on the left.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
     }
 
     fn write(

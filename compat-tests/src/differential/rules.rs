@@ -15,6 +15,8 @@ pub enum Action {
     SignIfRecompressed,
     /// An array whose order means nothing, sorted by fields, the first one first.
     SortBy(&'static [&'static str]),
+    /// An array of plain values whose order means nothing.
+    SortByValue,
     /// An array that is a map: shown with the field as key, so that differences name it.
     KeyBy(&'static str),
     /// Elements whose field does not begin with the prefix of the sequence are left out; null stays.
@@ -58,6 +60,7 @@ const RULES: &[Rule] = &[
     rule(16, "groups", Action::OnlyOwn("groupId")),
     rule(35, "results.topics", Action::OnlyOwn("name")),
     rule(46, "topics", Action::OnlyOwn("name")),
+    rule(66, "transactionStates", Action::OnlyOwn("transactionalId")),
     // Kafka keeps these in hash maps, keyed by names or by random ids.
     rule(0, "responses", Action::SortBy(&["name", "topicId"])),
     rule(
@@ -89,8 +92,56 @@ const RULES: &[Rule] = &[
         "results.topics.partitions",
         Action::SortBy(&["partitionIndex"]),
     ),
+    rule(24, "resultsByTopicV3AndBelow", Action::SortBy(&["name"])),
+    rule(
+        24,
+        "resultsByTopicV3AndBelow.resultsByPartition",
+        Action::SortBy(&["partitionIndex"]),
+    ),
+    rule(
+        24,
+        "resultsByTransaction",
+        Action::SortBy(&["transactionalId"]),
+    ),
+    rule(
+        24,
+        "resultsByTransaction.topicResults",
+        Action::SortBy(&["name"]),
+    ),
+    rule(
+        24,
+        "resultsByTransaction.topicResults.resultsByPartition",
+        Action::SortBy(&["partitionIndex"]),
+    ),
+    rule(27, "markers", Action::SortBy(&["producerId"])),
+    rule(27, "markers.topics", Action::SortBy(&["name"])),
+    rule(
+        27,
+        "markers.topics.partitions",
+        Action::SortBy(&["partitionIndex"]),
+    ),
+    rule(28, "topics", Action::SortBy(&["name"])),
+    rule(28, "topics.partitions", Action::SortBy(&["partitionIndex"])),
     rule(37, "results", Action::SortBy(&["name"])),
     rule(42, "results", Action::SortBy(&["groupId"])),
+    rule(57, "results", Action::SortBy(&["feature"])),
+    rule(
+        61,
+        "topics.partitions.activeProducers",
+        Action::SortBy(&["producerId", "producerEpoch"]),
+    ),
+    rule(65, "transactionStates.topics", Action::SortBy(&["topic"])),
+    rule(
+        65,
+        "transactionStates.topics.partitions",
+        Action::SortByValue,
+    ),
+    rule(66, "unknownStateFilters", Action::SortByValue),
+    rule(
+        66,
+        "transactionStates",
+        Action::SortBy(&["transactionalId"]),
+    ),
     // Kafka shuffles these on purpose.
     rule(
         20,
@@ -181,9 +232,19 @@ pub fn apply(
             elements.sort_by_cached_key(|element| {
                 fields
                     .iter()
-                    .map(|field| element.field(field).map(&key).unwrap_or_default())
+                    .map(|field| match element.field(field) {
+                        Some(Value::Integer(id)) if *field == PRODUCER_ID => {
+                            key(&producer_name(*id).into())
+                        }
+                        Some(value) => key(value),
+                        None => String::new(),
+                    })
                     .collect::<Vec<_>>()
             });
+            Value::Array(elements)
+        }
+        (Action::SortByValue, Value::Array(mut elements)) => {
+            elements.sort_by_cached_key(&key);
             Value::Array(elements)
         }
         (Action::KeyBy(field), Value::Array(elements)) => keyed(elements, |element| {
@@ -222,6 +283,14 @@ pub fn apply(
         (_, value) => value,
     };
     Some(value)
+}
+
+/// The field of every answer that holds the id of a producer.
+pub const PRODUCER_ID: &str = "producerId";
+
+/// What stands for a producer id among the ids that were seen.
+pub fn producer_name(id: i64) -> String {
+    format!("producer {id}")
 }
 
 fn sign(number: i64) -> Value {

@@ -1,7 +1,7 @@
 //! Sequences from a seed, run by several workers on both servers, and judged.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread;
 
 use super::compare::differences;
@@ -60,6 +60,22 @@ fn request_count(sequence: &Sequence) -> usize {
         .count()
 }
 
+/// Sequences run beside each other, except those that have to be alone.
+#[derive(Default)]
+struct Company(RwLock<()>);
+
+impl Company {
+    fn keep<T>(&self, is_alone: bool, run: impl FnOnce() -> T) -> T {
+        if is_alone {
+            let _alone = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            run()
+        } else {
+            let _together = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            run()
+        }
+    }
+}
+
 /// Runs all sequences and reports.
 pub fn run(
     left: &Server,
@@ -74,12 +90,15 @@ pub fn run(
         next: Mutex::new((0, 0)),
     };
     let judged = Mutex::new(Vec::new());
+    let company = Company::default();
     thread::scope(|scope| {
         for worker in 0..settings.workers {
-            let (feed, judged) = (&feed, &judged);
+            let (feed, judged, company) = (&feed, &judged, &company);
             scope.spawn(move || {
                 while let Some(sequence) = feed.next() {
-                    let pair = observe(left, right, &sequence, worker, settings.compare_texts);
+                    let pair = company.keep(sequence.is_alone, || {
+                        observe(left, right, &sequence, worker, settings.compare_texts)
+                    });
                     let verdicts = judge(&pair, expectations, left);
                     let verdict = SequenceVerdict {
                         index: sequence.index,
@@ -123,13 +142,16 @@ pub fn observe(
     })
 }
 
+/// AddPartitionsToTxn has a name of its own for it.
+const ERROR_FIELDS: &[&str] = &["errorCode", "partitionErrorCode"];
+
 /// Every error code anywhere in an answer.
 fn error_codes(answer: &Value) -> BTreeSet<i64> {
     match answer {
         Value::Object(fields) => fields
             .iter()
             .flat_map(|(name, value)| match value {
-                Value::Integer(code) if &**name == "errorCode" => BTreeSet::from([*code]),
+                Value::Integer(code) if ERROR_FIELDS.contains(&&**name) => BTreeSet::from([*code]),
                 other => error_codes(other),
             })
             .collect(),
@@ -173,4 +195,47 @@ fn judge(pair: &Pair, expectations: &[Expectation], server: &Server) -> Vec<Verd
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Runs sequences on several threads, some of them alone, and counts who is there meanwhile.
+    #[test]
+    fn a_sequence_that_has_to_be_alone_is() {
+        let company = Company::default();
+        let present = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for worker in 0..4 {
+                let (company, present) = (&company, &present);
+                scope.spawn(move || {
+                    for round in 0..200 {
+                        let is_alone = (worker + round) % 5 == 0;
+                        let others = company.keep(is_alone, || {
+                            let others = present.fetch_add(1, Ordering::SeqCst);
+                            thread::yield_now();
+                            let left_behind = present.fetch_sub(1, Ordering::SeqCst) - 1;
+                            others.max(left_behind)
+                        });
+                        assert!(!is_alone || others == 0);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn error_codes_are_found_under_both_of_their_names() {
+        let answer = crate::schema::object([
+            ("errorCode", 0.into()),
+            (
+                "results",
+                crate::schema::array([crate::schema::object([("partitionErrorCode", 55.into())])]),
+            ),
+        ]);
+        assert_eq!(error_codes(&answer), BTreeSet::from([0, 55]));
+    }
 }

@@ -40,8 +40,16 @@ const KLAMM_SETTINGS: &[(&str, &str)] = &[
 
 const WARM_UP_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Enough groups to reach each of the four partitions of `__consumer_offsets`.
-const WARM_UP_GROUPS: usize = 24;
+/// Enough groups, and transactional ids, to reach each of the four partitions of `__consumer_offsets` and of
+/// `__transaction_state`.
+const WARM_UP_KEYS: usize = 24;
+
+const FIND_COORDINATOR: i16 = 10;
+const INIT_PRODUCER_ID: i16 = 22;
+const END_TXN: i16 = 26;
+
+/// The kind of key that FindCoordinator calls a transaction.
+const TRANSACTION_KEY: i16 = 1;
 
 /// What a server says about itself, to be taken out of answers.
 #[derive(Debug, Clone)]
@@ -102,6 +110,9 @@ impl Server {
         let mut client = Client::new(address, Arc::clone(schemas));
         let ranges = announced_ranges(&mut client)?;
         let identity = warm_up(&mut client, workers)?;
+        if ranges.contains_key(&END_TXN) {
+            warm_up_transactions(&mut client)?;
+        }
         Ok(Self {
             label: kind.to_owned(),
             address,
@@ -189,7 +200,7 @@ fn warm_up(client: &mut Client, workers: usize) -> Result<Identity, Failure> {
     });
     let create = object([("topics", array(topics)), ("timeoutMs", 30_000.into())]);
     client.call(19, 5, &create);
-    for group in 0..WARM_UP_GROUPS {
+    for group in 0..WARM_UP_KEYS {
         let key = format!("differential-warm-up-{group}");
         let find = object([("key", key.as_str().into())]);
         let fetch = object([
@@ -218,6 +229,28 @@ fn warm_up(client: &mut Client, workers: usize) -> Result<Identity, Failure> {
             port: answer.at("brokers.0.port")?.integer()?,
         })
     })
+}
+
+/// Waits until every transaction coordinator answers.
+fn warm_up_transactions(client: &mut Client) -> Result<(), Failure> {
+    let deadline = Instant::now() + WARM_UP_DEADLINE;
+    for number in 0..WARM_UP_KEYS {
+        let id = format!("differential-warm-up-{number}");
+        let find = object([
+            ("key", id.as_str().into()),
+            ("keyType", TRANSACTION_KEY.into()),
+        ]);
+        let init = object([
+            ("transactionalId", id.as_str().into()),
+            ("transactionTimeoutMs", 60_000.into()),
+        ]);
+        wait_for(deadline, "a transaction coordinator", || {
+            let found = client.call(FIND_COORDINATOR, 1, &find)?;
+            let begun = client.call(INIT_PRODUCER_ID, 1, &init)?;
+            (error_code(&found) == Some(0) && error_code(&begun) == Some(0)).then_some(())
+        })?;
+    }
+    Ok(())
 }
 
 fn error_code(answer: &Value) -> Option<i64> {

@@ -1,6 +1,6 @@
 //! One sequence against one server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ use crate::schema::Value;
 /// Longer than any wait that a sequence asks for.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PEEK: Duration = Duration::from_millis(1);
+
+/// How many of the same request are sent before the first answer is awaited.
+const REPEAT_WINDOW: usize = 32;
 
 /// An ApiVersions v0 request behind an unacknowledged one: its answer, or the end of the connection, tells how that went.
 const PROBE_API: i16 = 18;
@@ -113,6 +116,27 @@ impl<'a> Session<'a> {
                     self.receive(pending);
                 }
             }
+            Step::Repeat(request, times) => self.repeat(index, request, *times),
+        }
+    }
+
+    /// Keeps a window of the same request under way, and forgets the answers.
+    fn repeat(&mut self, step: usize, request: &'a Request, times: usize) {
+        let mut under_way = VecDeque::with_capacity(REPEAT_WINDOW);
+        for _ in 0..times {
+            if under_way.len() == REPEAT_WINDOW {
+                self.forget_answer(under_way.pop_front());
+            }
+            under_way.push_back(self.send(step, request));
+        }
+        for pending in under_way {
+            self.forget_answer(Some(pending));
+        }
+    }
+
+    fn forget_answer(&mut self, pending: Option<Pending<'a>>) {
+        if let Some(pending) = pending.filter(|pending| pending.sent) {
+            self.receive_answer(pending.request.connection, head(&pending));
         }
     }
 
@@ -159,7 +183,10 @@ impl<'a> Session<'a> {
             .normalise(request.api_key, step, answer.clone());
         if let Answer::Message(value) = &answer {
             for capture in &request.captures {
-                if let Some(value) = value.at(&capture.path) {
+                let is_none = |value: &Value| value.integer().is_some_and(|number| number < 0);
+                if let Some(value) = value.at(&capture.path)
+                    && !(capture.keeps_known && is_none(value))
+                {
                     self.variables.bind(&capture.variable, value.clone());
                 }
             }

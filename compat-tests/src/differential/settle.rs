@@ -2,8 +2,9 @@
 //!
 //! Apache Kafka answers a topic or configuration change when its controller has committed it; the broker learns of it a
 //! little later. Changes are applied in order, so a later change of another resource that is visible tells that the
-//! earlier one is.
+//! earlier one is. Markers of transactions are written behind the answer, too.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::client::Client;
@@ -17,9 +18,16 @@ const DESCRIBE_GROUPS: i16 = 15;
 const DELETE_TOPICS: i16 = 20;
 const DESCRIBE_CONFIGS: i16 = 32;
 const INCREMENTAL_ALTER_CONFIGS: i16 = 44;
+const DESCRIBE_TRANSACTIONS: i16 = 65;
 
 /// The APIs that change what other requests see by way of the controller.
-const CHANGING_APIS: &[i16] = &[19, 20, 33, 37, 44, 45];
+const CHANGING_APIS: &[i16] = &[19, 20, 33, 37, 44, 45, 57];
+
+/// The APIs that end transactions, or find one that is being ended: InitProducerId and EndTxn.
+const ENDING_APIS: &[i16] = &[22, 26];
+
+/// How the names of the states begin in which markers are being written.
+const ENDING_STATES: &str = "Prepare";
 
 const TOPIC_RESOURCE: i64 = 2;
 const MARKER_CONFIG: &str = "retention.ms";
@@ -27,6 +35,7 @@ const MARKER_CONFIG: &str = "retention.ms";
 /// How long an effect is waited for. What is not there by then will differ, and be reported.
 const PATIENCE: Duration = Duration::from_secs(3);
 const GROUP_PATIENCE: Duration = Duration::from_secs(1);
+const END_PATIENCE: Duration = Duration::from_secs(2);
 const GROUP_PAUSE: Duration = Duration::from_millis(5);
 const REBALANCE_SIGHTINGS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(1);
@@ -40,6 +49,8 @@ pub struct Settler {
     client: Client,
     barrier_topic: String,
     marker: i64,
+    /// Transactional ids whose markers can't be written, which are not waited for again.
+    stuck: HashSet<String>,
 }
 
 impl Settler {
@@ -49,6 +60,7 @@ impl Settler {
             client,
             barrier_topic,
             marker: first_marker,
+            stuck: HashSet::new(),
         }
     }
 
@@ -67,6 +79,34 @@ impl Settler {
             self.pass_barrier();
             self.pass_barrier();
             self.follow_topic_ids(topics, variables);
+        }
+        if ENDING_APIS.contains(&api_key)
+            && let Some(id) = request.field("transactionalId").and_then(Value::text)
+            && !id.is_empty()
+        {
+            self.wait_for_end_of_transaction(id);
+        }
+    }
+
+    /// Waits until the markers of a transaction that is being ended are written.
+    ///
+    /// Apache Kafka answers EndTxn, and an InitProducerId that ends a transaction, before it writes them.
+    fn wait_for_end_of_transaction(&mut self, transactional_id: &str) {
+        let describe = object([("transactionalIds", array([transactional_id]))]);
+        let deadline = Instant::now() + END_PATIENCE;
+        while !self.stuck.contains(transactional_id) {
+            let answer = self.client.call(DESCRIBE_TRANSACTIONS, 0, &describe);
+            let is_ending = answer
+                .as_ref()
+                .and_then(|answer| answer.at("transactionStates.0.transactionState")?.text())
+                .is_some_and(|state| state.starts_with(ENDING_STATES));
+            if !is_ending {
+                return;
+            }
+            if Instant::now() >= deadline {
+                self.stuck.insert(transactional_id.to_owned());
+            }
+            std::thread::sleep(PAUSE);
         }
     }
 

@@ -28,6 +28,8 @@ pub enum Template {
     Fixed(Value),
     /// A variable and what is sent while it is unbound.
     Variable(Arc<str>, Value),
+    /// A variable that holds a number and what is added to it, and what is sent while it is unbound.
+    Shifted(Arc<str>, i64, Value),
     Array(Vec<Template>),
     Object(Vec<(&'static str, Template)>),
     /// A record set.
@@ -43,6 +45,10 @@ impl Template {
         match self {
             Self::Fixed(value) => value.clone(),
             Self::Variable(name, fallback) => variables.value(name).unwrap_or(fallback).clone(),
+            Self::Shifted(name, by, fallback) => variables
+                .value(name)
+                .and_then(Value::integer)
+                .map_or_else(|| fallback.clone(), |number| Value::Integer(number + by)),
             Self::Array(elements) => Value::Array(
                 elements
                     .iter()
@@ -95,7 +101,26 @@ pub fn variable(name: impl AsRef<str>, fallback: impl Into<Value>) -> Template {
     Template::Variable(name.as_ref().into(), fallback.into())
 }
 
+/// A variable that holds a number, with something added to it and a fallback.
+pub fn shifted(name: impl AsRef<str>, by: i64, fallback: impl Into<Value>) -> Template {
+    Template::Shifted(name.as_ref().into(), by, fallback.into())
+}
+
 /// The variable that holds the id of a topic; it follows the topic when it is deleted and created again.
 pub fn topic_id_variable(topic: &str) -> String {
     format!("topic-id:{topic}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shifted_variable_is_a_number_of_the_server_and_more() {
+        let template = shifted("epoch", -1, 9_i64);
+        let mut variables = Variables::default();
+        assert_eq!(template.resolve(&variables), Value::Integer(9));
+        variables.bind("epoch", Value::Integer(4));
+        assert_eq!(template.resolve(&variables), Value::Integer(3));
+    }
 }

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use crate::differential::template::{Template, array, object};
 
-const API_VERSIONS: i16 = 18;
+pub const API_VERSIONS: i16 = 18;
 const DESCRIBE_ACLS: i16 = 29;
 const CREATE_ACLS: i16 = 30;
 const DELETE_ACLS: i16 = 31;

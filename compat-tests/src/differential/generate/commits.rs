@@ -4,7 +4,7 @@ use super::draft::Draft;
 use crate::differential::template::{Template, array, object};
 
 pub const OFFSET_COMMIT: i16 = 8;
-const OFFSET_FETCH: i16 = 9;
+pub const OFFSET_FETCH: i16 = 9;
 const OFFSET_DELETE: i16 = 47;
 
 /// The largest commit metadata that a broker takes by default.
@@ -104,7 +104,7 @@ fn fetch_group(draft: &mut Draft<'_>, group: &str, topics: Template) -> Template
 }
 
 /// The topics of the whole request have no ids in any version; those of one group have.
-fn fetch_topics(draft: &mut Draft<'_>, with_ids: bool) -> Template {
+pub fn fetch_topics(draft: &mut Draft<'_>, with_ids: bool) -> Template {
     if draft.chance(0.25) {
         return Template::null();
     }

@@ -43,6 +43,7 @@ pub struct Draft<'a> {
     /// Every topic name that may come to exist.
     names: Vec<String>,
     steps: Vec<Step>,
+    is_alone: bool,
     counter: usize,
 }
 
@@ -60,6 +61,7 @@ impl<'a> Draft<'a> {
             topics: Vec::new(),
             names: Vec::new(),
             steps: Vec::new(),
+            is_alone: false,
             counter: 0,
         }
     }
@@ -70,6 +72,7 @@ impl<'a> Draft<'a> {
             index,
             prefix: self.prefix,
             topics: self.names,
+            is_alone: self.is_alone,
             steps: self.steps,
         }
     }
@@ -288,7 +291,7 @@ impl<'a> Draft<'a> {
     pub fn timestamp(&mut self) -> i64 {
         let now = self.now_ms;
         if self.chance(0.8) {
-            now - self.between(10..=600) * MINUTE_MS
+            self.usual_timestamp()
         } else {
             self.pick(&[
                 now + 30 * MINUTE_MS,
@@ -302,6 +305,11 @@ impl<'a> Draft<'a> {
                 i64::MIN,
             ])
         }
+    }
+
+    /// A time that every topic takes.
+    pub fn usual_timestamp(&mut self) -> i64 {
+        self.now_ms - self.between(10..=600) * MINUTE_MS
     }
 
     pub fn client_id(&mut self) -> Option<String> {
@@ -351,6 +359,15 @@ impl<'a> Draft<'a> {
         self.steps.push(Step::Collect(connection));
     }
 
+    pub fn repeat(&mut self, request: Request, times: usize) {
+        self.steps.push(Step::Repeat(request, times));
+    }
+
+    /// From now on no other sequence may run beside this one.
+    pub fn stay_alone(&mut self) {
+        self.is_alone = true;
+    }
+
     pub fn step_count(&self) -> usize {
         self.steps.len()
     }
@@ -369,6 +386,17 @@ impl Request {
         self.captures.push(Capture {
             variable: variable.into(),
             path: path.to_owned(),
+            keeps_known: false,
+        });
+        self
+    }
+
+    /// Binds a variable to an id or an epoch, unless the answer has none.
+    pub fn capture_known(mut self, variable: &str, path: &str) -> Self {
+        self.captures.push(Capture {
+            variable: variable.into(),
+            path: path.to_owned(),
+            keeps_known: true,
         });
         self
     }

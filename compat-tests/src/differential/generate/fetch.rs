@@ -4,7 +4,7 @@ use super::draft::{Draft, TopicRef};
 use crate::differential::template::{Template, array, object, variable};
 use crate::schema::Versions;
 
-const FETCH: i16 = 1;
+pub const FETCH: i16 = 1;
 
 /// The first version with sessions.
 const SESSION_VERSIONS: Versions = Versions {
@@ -34,6 +34,32 @@ pub fn sessionless(draft: &mut Draft<'_>) {
     draft.ask_with(FETCH, body);
 }
 
+/// A fetch of everything that is committed (or of all that is there), which is answered at once.
+pub fn from_the_beginning(topic: &TopicRef, partitions: &[i32], is_committed: bool) -> Template {
+    let partitions = partitions.iter().map(|partition| {
+        object([
+            ("partition", (*partition).into()),
+            ("currentLeaderEpoch", (-1).into()),
+            ("fetchOffset", 0_i64.into()),
+            ("partitionMaxBytes", (1 << 20).into()),
+        ])
+    });
+    let topic = object([
+        ("topic", topic.name.as_str().into()),
+        ("topicId", topic.id.clone()),
+        ("partitions", array(partitions)),
+    ]);
+    object([
+        ("maxWaitMs", 0.into()),
+        ("minBytes", 0.into()),
+        ("maxBytes", i32::MAX.into()),
+        ("isolationLevel", i16::from(is_committed).into()),
+        ("sessionId", NO_SESSION.into()),
+        ("sessionEpoch", FINAL.into()),
+        ("topics", array([topic])),
+    ])
+}
+
 /// One wait of at most some milliseconds, the rest answers at once.
 fn body(draft: &mut Draft<'_>, topics: Vec<Template>) -> Template {
     object([
@@ -51,7 +77,8 @@ fn body(draft: &mut Draft<'_>, topics: Vec<Template>) -> Template {
     ])
 }
 
-fn fetch_topic(draft: &mut Draft<'_>, topic: &TopicRef, partitions: &[i32]) -> Template {
+/// A topic in a fetch, from anywhere in its partitions.
+pub fn fetch_topic(draft: &mut Draft<'_>, topic: &TopicRef, partitions: &[i32]) -> Template {
     let partitions = partitions.iter().map(|partition| {
         object([
             ("partition", (*partition).into()),

@@ -4,7 +4,7 @@ use super::draft::Draft;
 use super::produce::{good_batch, request};
 use crate::differential::template::{Template, object};
 
-const INIT_PRODUCER_ID: i16 = 22;
+pub const INIT_PRODUCER_ID: i16 = 22;
 
 /// Sequence numbers that a first batch may claim.
 const FIRST_SEQUENCES: &[i32] = &[0, 0, 0, 0, 1, 10, i32::MAX - 2, i32::MAX];

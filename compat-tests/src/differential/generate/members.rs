@@ -32,7 +32,7 @@ pub struct Member {
 }
 
 impl Member {
-    fn new(draft: &mut Draft<'_>, group: &str, number: usize) -> Self {
+    pub fn new(draft: &mut Draft<'_>, group: &str, number: usize) -> Self {
         let unique = draft.fresh_number();
         Self {
             group: group.to_owned(),
@@ -91,7 +91,7 @@ impl Member {
             .capture(&self.generation, "generationId")
     }
 
-    fn sync(&self, draft: &mut Draft<'_>, assigned: &[&Member]) -> Request {
+    pub fn sync(&self, draft: &mut Draft<'_>, assigned: &[&Member]) -> Request {
         let assignments = array(assigned.iter().map(|member| {
             object([
                 ("memberId", member.id()),
@@ -116,7 +116,7 @@ impl Member {
         self.about(draft, HEARTBEAT, object([]))
     }
 
-    fn leave(&self, draft: &mut Draft<'_>) -> Request {
+    pub fn leave(&self, draft: &mut Draft<'_>) -> Request {
         let instance = self.instance_id();
         let member = object([("memberId", self.id()), ("groupInstanceId", instance)])
             .with("reason", draft.pick(&[None, Some("enough"), Some("")]));
@@ -184,7 +184,7 @@ fn group_for(draft: &mut Draft<'_>) -> String {
 }
 
 /// Joins with the id that the first answer gives, if it gives one.
-fn join_alone(draft: &mut Draft<'_>, member: &Member) {
+pub fn join_alone(draft: &mut Draft<'_>, member: &Member) {
     for _ in 0..2 {
         let join = member.join(draft);
         draft.ask(join);

@@ -7,6 +7,7 @@ mod cluster;
 mod commits;
 mod configs;
 mod draft;
+mod features;
 mod fetch;
 mod frames;
 mod groups;
@@ -17,6 +18,7 @@ mod offsets;
 mod partitions;
 mod produce;
 mod topics;
+mod transactions;
 
 use draft::Draft;
 pub use draft::UNKNOWN_ID;
@@ -38,6 +40,22 @@ struct Family {
 const fn family(apis: &'static [i16], weight: u32, draw: fn(&mut Draft<'_>)) -> Family {
     Family { apis, weight, draw }
 }
+
+/// What a transaction touches.
+const TRANSACTIONAL: &[i16] = &[0, 1, 2, 9, 11, 13, 14, 22, 24, 25, 26, 28, 61, 65, 66];
+
+/// Conversations that are whole sequences, and how many sequences there are for one of them, the rarest first.
+const RARE_FAMILIES: &[(u64, Family)] = &[
+    (800, family(&[22, 26, 65], 1, transactions::exhaustion)),
+    (
+        50,
+        family(
+            &[18, 22, 24, 25, 26, 28, 57, 61, 65, 66],
+            1,
+            features::older_transaction_version,
+        ),
+    ),
+];
 
 const FAMILIES: &[Family] = &[
     family(&[0], 12, produce::good),
@@ -77,6 +95,18 @@ const FAMILIES: &[Family] = &[
     family(&[35], 3, cluster::describe_log_dirs),
     family(&[55], 3, cluster::describe_quorum),
     family(&[29, 30, 31], 4, cluster::acls),
+    family(TRANSACTIONAL, 6, transactions::explicit),
+    family(TRANSACTIONAL, 6, transactions::implicit),
+    family(TRANSACTIONAL, 5, transactions::fencing),
+    family(TRANSACTIONAL, 4, transactions::offsets),
+    family(&[0, 1, 22, 24, 26, 27], 4, transactions::markers),
+    family(&[24, 25, 26, 27, 28], 6, transactions::strangers),
+    family(&[22, 26], 4, transactions::init_producer_id),
+    family(&[10, 26], 3, transactions::find_coordinator),
+    family(&[61], 3, transactions::describe_producers),
+    family(&[65], 3, transactions::describe_transactions),
+    family(&[66], 3, transactions::list_transactions),
+    family(&[57], 4, features::ask),
     family(&[18], 4, frames::damaged),
     family(&[18], 2, frames::unsupported_version),
 ];
@@ -98,6 +128,15 @@ impl Filter {
 pub fn generate(seed: u64, index: u64, ranges: &Ranges, now_ms: i64, filter: &Filter) -> Sequence {
     let mut draft = Draft::new(seed, index, ranges, now_ms);
     topics::set_up(&mut draft);
+    let rare = RARE_FAMILIES.iter().find(|(every, family)| {
+        index % every == every - 1
+            && filter.allows(family)
+            && family.apis.iter().all(|api| draft.serves(*api))
+    });
+    if let Some((_, family)) = rare {
+        (family.draw)(&mut draft);
+        return draft.finish(seed, index);
+    }
     let families: Vec<&Family> = FAMILIES
         .iter()
         .filter(|family| filter.allows(family))
@@ -123,7 +162,7 @@ mod tests {
     use crate::differential::plan::{Request, SERVED_APIS, Step};
     use crate::differential::template::Variables;
     use crate::kafka::KafkaJars;
-    use crate::schema::{Direction, Schemas};
+    use crate::schema::{Direction, Schemas, Value};
 
     const NOW_MS: i64 = 1_800_000_000_000;
 
@@ -147,7 +186,9 @@ mod tests {
 
     fn requests(sequence: &Sequence) -> impl Iterator<Item = &Request> {
         sequence.steps.iter().filter_map(|step| match step {
-            Step::Ask(request) | Step::Begin(request, _) => Some(request),
+            Step::Ask(request) | Step::Begin(request, _) | Step::Repeat(request, _) => {
+                Some(request)
+            }
             Step::Collect(_) => None,
         })
     }
@@ -191,5 +232,57 @@ mod tests {
                 .map(|sequence| format!("{sequence:?}"));
             assert_eq!(first, second);
         }
+    }
+
+    /// Draws many sequences and looks at every UpdateFeatures: one that could change a feature stands in a sequence of
+    /// its own, which leaves transaction.version as it was.
+    #[test]
+    fn features_are_changed_in_sequences_of_their_own_and_changed_back() {
+        let ranges = all_ranges(&schemas());
+        let mut changing_sequences = 0;
+        for index in 0..1_000 {
+            let sequence = generate(3, index, &ranges, NOW_MS, &Filter::default());
+            let mut level = features::LATEST_TRANSACTION_VERSION;
+            for request in requests(&sequence).filter(|request| request.api_key == 57) {
+                let body = request.body.resolve(&Variables::default());
+                let only_asks = body.field("validateOnly") == Some(&true.into());
+                if sequence.is_alone {
+                    let wanted = body.at("featureUpdates.0.maxVersionLevel");
+                    let wanted = wanted.and_then(Value::integer).expect("a level");
+                    level = i16::try_from(wanted).expect("an int16");
+                } else if !only_asks || request.version == 0 {
+                    let updates = body.field("featureUpdates").expect("updates");
+                    assert!(updates.elements().iter().all(features::is_refused));
+                }
+            }
+            assert_eq!(level, features::LATEST_TRANSACTION_VERSION);
+            changing_sequences += usize::from(sequence.is_alone);
+        }
+        assert!(changing_sequences >= 10);
+    }
+
+    /// Draws the sequence in which a producer uses up its epochs: every id and epoch in it comes from an answer, and
+    /// there are as many calls as there are epochs.
+    #[test]
+    fn a_producer_uses_up_its_epochs() {
+        let ranges = all_ranges(&schemas());
+        let sequence = generate(1, 799, &ranges, NOW_MS, &Filter::default());
+        let repeated: usize = sequence
+            .steps
+            .iter()
+            .map(|step| match step {
+                Step::Repeat(request, times) if request.api_key == 22 => *times,
+                _ => 0,
+            })
+            .sum();
+        let before = sequence
+            .steps
+            .iter()
+            .position(|step| matches!(step, Step::Repeat(..)))
+            .expect("a repetition");
+        assert!(matches!(&sequence.steps[before - 1], Step::Ask(first) if first.api_key == 22));
+        assert!(matches!(&sequence.steps[before + 1], Step::Ask(last) if last.api_key == 22));
+        // The first call gives epoch 0.
+        assert_eq!(repeated + 1, i16::MAX as usize - 1);
     }
 }

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use crate::differential::template::{array, object};
 
-const LIST_OFFSETS: i16 = 2;
+pub const LIST_OFFSETS: i16 = 2;
 const OFFSET_FOR_LEADER_EPOCH: i16 = 23;
 
 /// Latest, earliest, max timestamp, earliest local, latest tiered, earliest pending upload, and what means nothing.

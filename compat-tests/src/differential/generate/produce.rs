@@ -8,7 +8,7 @@ use crate::differential::compression::Codec;
 use crate::differential::plan::{Reply, Request};
 use crate::differential::template::{Template, array, object};
 
-const PRODUCE: i16 = 0;
+pub const PRODUCE: i16 = 0;
 
 /// From this version on a request may hold zstd; earlier ones are refused.
 const ZSTD_VERSION: i16 = 7;
@@ -90,6 +90,23 @@ pub fn request(
     acks: i16,
     topics: Vec<(TopicRef, Vec<(i32, Template)>)>,
 ) -> Request {
+    let body = body(draft, acks, topics);
+    let version = draft.version(PRODUCE);
+    let needs_zstd = has_zstd(&body) && version < ZSTD_VERSION;
+    let version = if needs_zstd && draft.chance(0.8) {
+        version.max(ZSTD_VERSION)
+    } else {
+        version
+    };
+    draft.request_at(PRODUCE, version, body)
+}
+
+/// The body of a Produce request without a transaction.
+pub fn body(
+    draft: &mut Draft<'_>,
+    acks: i16,
+    topics: Vec<(TopicRef, Vec<(i32, Template)>)>,
+) -> Template {
     let topics = topics.into_iter().map(|(topic, partitions)| {
         object([
             ("name", topic.name.into()),
@@ -103,20 +120,12 @@ pub fn request(
         ])
     });
     let topics = array(topics);
-    let body = object([
+    object([
         ("transactionalId", Template::null()),
         ("acks", acks.into()),
         ("timeoutMs", draft.mostly(30_000, &[1_000, 0, -1]).into()),
         ("topicData", topics),
-    ]);
-    let version = draft.version(PRODUCE);
-    let needs_zstd = has_zstd(&body) && version < ZSTD_VERSION;
-    let version = if needs_zstd && draft.chance(0.8) {
-        version.max(ZSTD_VERSION)
-    } else {
-        version
-    };
-    draft.request_at(PRODUCE, version, body)
+    ])
 }
 
 fn has_zstd(template: &Template) -> bool {
@@ -124,7 +133,7 @@ fn has_zstd(template: &Template) -> bool {
         Template::Batches(batches) => batches.iter().any(|batch| batch.codec == Codec::Zstd),
         Template::Array(elements) => elements.iter().any(has_zstd),
         Template::Object(fields) => fields.iter().any(|(_, value)| has_zstd(value)),
-        Template::Fixed(_) | Template::Variable(..) => false,
+        Template::Fixed(_) | Template::Variable(..) | Template::Shifted(..) => false,
     }
 }
 

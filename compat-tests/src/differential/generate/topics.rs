@@ -46,6 +46,11 @@ pub fn set_up(draft: &mut Draft<'_>) {
     }
 }
 
+/// Creates a topic that takes everything.
+pub fn create_plain(draft: &mut Draft<'_>) {
+    create_known(draft, &[]);
+}
+
 /// Creates a topic that later steps use.
 fn create_known(draft: &mut Draft<'_>, configs: &[(&str, &str)]) {
     let name = draft.fresh_topic_name("topic");
