@@ -86,6 +86,9 @@ impl<R> Reply<R> {
 pub enum Handled {
     Now(Frame),
     Later(Pin<Box<dyn Future<Output = Result<Frame, CloseReason>> + Send>>),
+    /// Stage one itself takes time: no other request of the connection may begin before this answer. An empty frame is
+    /// no answer.
+    Alone(Pin<Box<dyn Future<Output = Result<Frame, CloseReason>> + Send>>),
     Silent,
     Close(CloseReason),
 }
@@ -185,10 +188,25 @@ pub static APIS: &[Api] = &[
         typed(ctx, body, handlers::delete_records::handle)
     }),
     Api::new(ApiKey::InitProducerId, 0, 5, |ctx, body| {
-        typed(ctx, body, handlers::init_producer_id::handle)
+        typed(ctx, body, handlers::transactions::init_producer_id)
     }),
     Api::new(ApiKey::OffsetForLeaderEpoch, 2, 4, |ctx, body| {
         typed(ctx, body, handlers::offset_for_leader_epoch::handle)
+    }),
+    Api::new(ApiKey::AddPartitionsToTxn, 0, 5, |ctx, body| {
+        typed(ctx, body, handlers::transactions::add_partitions)
+    }),
+    Api::new(ApiKey::AddOffsetsToTxn, 0, 4, |ctx, body| {
+        typed(ctx, body, handlers::transactions::add_offsets)
+    }),
+    Api::new(ApiKey::EndTxn, 0, 5, |ctx, body| {
+        typed(ctx, body, handlers::transactions::end_txn)
+    }),
+    Api::new(ApiKey::WriteTxnMarkers, 1, 2, |ctx, body| {
+        typed(ctx, body, handlers::transactions::write_txn_markers)
+    }),
+    Api::new(ApiKey::TxnOffsetCommit, 0, 5, |ctx, body| {
+        typed(ctx, body, handlers::offsets::txn_offset_commit)
     }),
     Api::new(ApiKey::DescribeAcls, 1, 3, |ctx, body| {
         typed(ctx, body, handlers::acls::describe)
@@ -229,8 +247,20 @@ pub static APIS: &[Api] = &[
     Api::new(ApiKey::DescribeQuorum, 0, 2, |ctx, body| {
         typed(ctx, body, handlers::quorum::handle)
     }),
+    Api::new(ApiKey::UpdateFeatures, 0, 2, |ctx, body| {
+        typed(ctx, body, handlers::update_features::handle)
+    }),
     Api::new(ApiKey::DescribeCluster, 0, 2, |ctx, body| {
         typed(ctx, body, handlers::cluster::handle)
+    }),
+    Api::new(ApiKey::DescribeProducers, 0, 0, |ctx, body| {
+        typed(ctx, body, handlers::transactions::describe_producers)
+    }),
+    Api::new(ApiKey::DescribeTransactions, 0, 0, |ctx, body| {
+        typed(ctx, body, handlers::transactions::describe_transactions)
+    }),
+    Api::new(ApiKey::ListTransactions, 0, 2, |ctx, body| {
+        typed(ctx, body, handlers::transactions::list_transactions)
     }),
     Api::new(ApiKey::DescribeTopicPartitions, 0, 0, |ctx, body| {
         typed(ctx, body, handlers::describe_topic_partitions::handle)

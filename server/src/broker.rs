@@ -1,23 +1,28 @@
 //! A broker as a value: everything that one broker owns, and nothing that is global to the process.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use klamm_group_coordinator::GroupConfig;
+use klamm_group_coordinator::txn::TxnConfig;
 use klamm_log_store::partition::Partition;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::api::ConnectionFacts;
 use crate::clock::Clock;
 use crate::cluster::changes::{create_topic, new_partition};
-use crate::cluster::topic_name::GROUP_METADATA_TOPIC_NAME;
+use crate::cluster::topic_name::{GROUP_METADATA_TOPIC_NAME, TRANSACTION_STATE_TOPIC_NAME};
 use crate::cluster::{
     ClusterImage, ConfigResource, MetadataStore, Proposal, ProposeError, TopicImage,
 };
 use crate::config::{BrokerConfig, Configs, Overrides};
-use crate::coordinator::GroupCoordinator;
+use crate::coordinator::{GroupCoordinator, TransactionCoordinator};
 use crate::errors::ErrorCode;
+use crate::features;
 use crate::fetch::session::FetchSessions;
 use crate::limits::RequestMemory;
 pub use crate::node::Node;
@@ -33,6 +38,7 @@ pub struct Broker {
     pub metadata: Arc<dyn MetadataStore>,
     pub partitions: Partitions,
     pub groups: GroupCoordinator,
+    pub transactions: TransactionCoordinator,
     pub producer_ids: ProducerIds,
     pub fetch_sessions: FetchSessions,
     pub request_memory: Arc<RequestMemory>,
@@ -40,6 +46,15 @@ pub struct Broker {
     pub topic_changes: Mutex<()>,
     /// Held while the broker follows an image.
     pub following: Mutex<()>,
+    /// Work that goes on behind the requests.
+    pub background: Background,
+}
+
+/// What a broker does beside answering: it is waited for when the broker stops, and ends then.
+#[derive(Debug, Clone, Default)]
+pub struct Background {
+    pub tasks: TaskTracker,
+    pub shutdown: CancellationToken,
 }
 
 impl Broker {
@@ -85,8 +100,45 @@ impl Broker {
         if has_new_defaults {
             self.groups.set_config(&self.group_config());
         }
+        // Holds a feature level as well, which may change alone.
+        self.transactions.set_config(&self.txn_config());
         self.partitions
             .image_changed(&image, &self.configs, has_new_defaults);
+    }
+
+    /// Runs `work` until it is done or the broker stops.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let shutdown = self.background.shutdown.clone();
+        self.background.tasks.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = shutdown.cancelled() => {}
+            }
+        });
+    }
+
+    /// A producer id that nobody has had before.
+    ///
+    /// # Errors
+    /// COORDINATOR_LOAD_IN_PROGRESS, as Kafka answers when no block of ids can be had.
+    pub async fn fresh_producer_id(self: &Arc<Self>) -> Result<i64, ErrorCode> {
+        if let Some(id) = self.producer_ids.take() {
+            return Ok(id);
+        }
+        let broker = Arc::clone(self);
+        let taken = tokio::task::spawn_blocking(move || {
+            broker
+                .producer_ids
+                .take_from_new_block(&*broker.metadata, broker.node_id)
+        });
+        match taken.await {
+            Ok(Ok(id)) => Ok(id),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "no block of producer ids could be allocated");
+                Err(ErrorCode::CoordinatorLoadInProgress)
+            }
+            Err(_) => Err(ErrorCode::CoordinatorLoadInProgress),
+        }
     }
 
     /// Held by whoever creates or deletes topics, from the proposal until the logs are there or gone: a topic that is
@@ -172,17 +224,34 @@ impl Broker {
                 .unwrap_or(i32::MAX),
             offsets_retention_ms: ms(config.offsets.retention),
             offsets_retention_check_interval_ms: ms(config.offsets.retention_check_interval),
-            batch_bytes_max: self.offsets_batch_bytes_max(),
+            batch_bytes_max: self.batch_bytes_max(GROUP_METADATA_TOPIC_NAME),
             ..GroupConfig::default()
         }
     }
 
-    /// `max.message.bytes` of the offsets topic.
-    fn offsets_batch_bytes_max(&self) -> usize {
+    /// What the transaction coordinator goes by.
+    pub fn txn_config(&self) -> TxnConfig {
+        let config = self.config();
+        let transaction = &config.transaction;
+        let ms =
+            |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        TxnConfig {
+            transaction_timeout_ms_max: i32::try_from(transaction.timeout_max.as_millis())
+                .unwrap_or(i32::MAX),
+            transactional_id_expiration_ms: ms(transaction.id_expiration),
+            transactional_id_expiration_check_interval_ms: ms(transaction.expiration_check_interval),
+            two_phase_commit_enabled: transaction.two_phase_commit_enable,
+            transaction_version: features::transaction_version(&self.image()),
+            batch_bytes_max: self.batch_bytes_max(TRANSACTION_STATE_TOPIC_NAME),
+        }
+    }
+
+    /// `max.message.bytes` of a topic.
+    fn batch_bytes_max(&self, topic: &str) -> usize {
         let image = self.image();
         let none = Overrides::new();
         let overrides = image
-            .configs(&ConfigResource::topic(GROUP_METADATA_TOPIC_NAME))
+            .configs(&ConfigResource::topic(topic))
             .map_or(&none, |overrides| &**overrides);
         self.configs.topic(overrides).batch_bytes_max
     }

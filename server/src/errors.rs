@@ -1,6 +1,7 @@
 //! Kafka's error codes: the only place where a cause of ours becomes a code of theirs.
 
 use klamm_group_coordinator::GroupError;
+use klamm_group_coordinator::txn::TxnError;
 use klamm_log_store::batch::{RecordErrorKind, RequestError};
 use klamm_log_store::partition::{AppendError, DeleteRecordsError, ReadError};
 
@@ -81,6 +82,23 @@ pub fn of_group_error(error: GroupError) -> ErrorCode {
         GroupError::SubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
         GroupError::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
         GroupError::UnstableOffset => ErrorCode::UnstableOffsetCommit,
+    }
+}
+
+/// A command that the transaction coordinator refuses.
+pub fn of_txn_error(error: TxnError) -> ErrorCode {
+    match error {
+        TxnError::EmptyTransactionalId => ErrorCode::InvalidRequest,
+        TxnError::InvalidTimeout => ErrorCode::InvalidTransactionTimeout,
+        TxnError::TwoPhaseCommitDisabled => ErrorCode::TransactionalIdAuthorizationFailed,
+        TxnError::KeepPreparedUnsupported => ErrorCode::UnsupportedVersion,
+        TxnError::TransactionalIdNotFound => ErrorCode::TransactionalIdNotFound,
+        TxnError::InvalidProducerIdMapping => ErrorCode::InvalidProducerIdMapping,
+        TxnError::ProducerFenced => ErrorCode::ProducerFenced,
+        TxnError::ConcurrentTransactions => ErrorCode::ConcurrentTransactions,
+        TxnError::InvalidTxnState => ErrorCode::InvalidTxnState,
+        TxnError::TransactionAbortable => ErrorCode::TransactionAbortable,
+        TxnError::RecordTooLarge => ErrorCode::UnknownServerError,
     }
 }
 

@@ -258,6 +258,10 @@ impl Partitions {
 }
 
 impl HostedTopic {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     fn new(topic: &TopicImage, config: Effective) -> Self {
         Self {
             id: topic.id,

@@ -8,19 +8,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::broker::Broker;
+use crate::broker::{Background, Broker};
 use crate::clock::Clock;
 use crate::cluster::changes;
 use crate::cluster::local::{Durability, LocalMetadataStore};
 use crate::cluster::record::{RegisterBrokerRecord, RegisterControllerRecord};
 use crate::cluster::{ConfigResource, Endpoint, MetadataStore};
 use crate::config::{Configs, FsyncPolicy, Listener as ListenerConfig, Overrides, StorageRoot};
-use crate::coordinator::GroupCoordinator;
+use crate::coordinator::{GroupCoordinator, TransactionCoordinator};
 use crate::features;
 use crate::fetch::session::FetchSessions;
 use crate::limits::RequestMemory;
@@ -44,8 +42,6 @@ pub struct Server {
     pub addresses: Vec<(String, SocketAddr)>,
     /// Where the data is.
     pub data_dirs: Vec<PathBuf>,
-    tasks: TaskTracker,
-    shutdown: CancellationToken,
     /// Removed, with all it holds, when the server is dropped.
     _temporary: Option<TempDir>,
 }
@@ -131,11 +127,11 @@ impl Server {
             broker: Arc::new(broker),
             addresses,
             data_dirs,
-            tasks: TaskTracker::new(),
-            shutdown: CancellationToken::new(),
             _temporary: temporary,
         };
         server.broker.groups.load_all(&server.broker).await;
+        // After the groups: transactions that were ending write their markers to the offsets partitions as well.
+        server.broker.transactions.load_all(&server.broker).await;
         server.spawn_background();
         server.accept(listeners);
         Ok(server)
@@ -143,9 +139,10 @@ impl Server {
 
     /// Stops accepting, ends the connections, writes and syncs everything.
     pub async fn stop(self) {
-        self.shutdown.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(STOP_GRACE, self.tasks.wait())
+        let Background { tasks, shutdown } = &self.broker.background;
+        shutdown.cancel();
+        tasks.close();
+        if tokio::time::timeout(STOP_GRACE, tasks.wait())
             .await
             .is_err()
         {
@@ -161,6 +158,7 @@ impl Server {
     }
 
     fn accept(&self, listeners: Vec<Listener>) {
+        let Background { tasks, shutdown } = &self.broker.background;
         let config = self.broker.config();
         let count = Arc::new(ConnectionCount::default());
         let limits = ConnectionLimits {
@@ -170,25 +168,27 @@ impl Server {
         };
         for listener in listeners {
             let (broker, count) = (Arc::clone(&self.broker), Arc::clone(&count));
-            let run = listener.run(
-                broker,
-                count,
-                limits,
-                self.tasks.clone(),
-                self.shutdown.clone(),
-            );
-            self.tasks.spawn(run);
+            let run = listener.run(broker, count, limits, tasks.clone(), shutdown.clone());
+            tasks.spawn(run);
         }
     }
 
     fn spawn_background(&self) {
-        let (broker, shutdown) = (Arc::clone(&self.broker), self.shutdown.clone());
-        self.tasks.spawn(async move {
+        let Background { tasks, shutdown } = &self.broker.background;
+        let (broker, stop) = (Arc::clone(&self.broker), shutdown.clone());
+        tasks.spawn(async move {
             let timers = Arc::clone(&broker);
-            timers.groups.run_timers(broker, shutdown).await;
+            timers.groups.run_timers(broker, stop).await;
         });
-        let (broker, shutdown) = (Arc::clone(&self.broker), self.shutdown.clone());
-        self.tasks.spawn(crate::housekeeping::run(broker, shutdown));
+        let (broker, stop) = (Arc::clone(&self.broker), shutdown.clone());
+        tasks.spawn(async move {
+            let timers = Arc::clone(&broker);
+            timers.transactions.run_timers(broker, stop).await;
+        });
+        tasks.spawn(crate::housekeeping::run(
+            Arc::clone(&self.broker),
+            shutdown.clone(),
+        ));
     }
 }
 
@@ -243,11 +243,13 @@ impl Opening {
             metadata: store,
             partitions: Partitions::new(storage, fsync, clock),
             groups: GroupCoordinator::default(),
+            transactions: TransactionCoordinator::default(),
             producer_ids: ProducerIds::default(),
             fetch_sessions: FetchSessions::new(config.fetch_sessions_max),
             request_memory: RequestMemory::new(config.net.request_memory_bytes_max),
             topic_changes: Mutex::default(),
             following: Mutex::default(),
+            background: Background::default(),
         };
         let image = broker.image();
         broker.image_changed();

@@ -144,6 +144,20 @@ impl Partition {
         })
     }
 
+    /// Whether [`Partition::append`] would take a batch of data with this header from its producer now. It holds for
+    /// as long as nobody else appends: for a caller that is the log's only writer, and must know before it decides
+    /// what to write.
+    ///
+    /// # Errors
+    /// What the append would answer.
+    pub fn check(&self, header: &BatchHeader, options: AppendOptions) -> Result<(), AppendError> {
+        let state = self.lock_with_room()?;
+        state
+            .producers
+            .check(header, None, &options, &state.verifications)?;
+        Ok(())
+    }
+
     fn duplicate(&self, original: &RememberedBatch) -> Appended {
         Appended {
             base_offset: original.first_offset(),

@@ -366,7 +366,6 @@ pub mod reason {
     pub const NO_DIRECTORY_MOVES: &str = "partitions don't move between log directories yet";
     pub const NO_QUOTAS: &str = "there are no quotas yet";
     pub const NO_TIERED_STORAGE: &str = "there is no tiered storage";
-    pub const NO_TRANSACTIONS: &str = "there are no transactions yet";
     pub const NO_CONSUMER_GROUPS: &str = "groups of the consumer protocol are not served yet";
     pub const NO_SHARE_GROUPS: &str = "share groups are not served yet";
     pub const NO_STREAMS_GROUPS: &str = "streams groups are not served yet";

@@ -1,28 +1,28 @@
-//! Builds a shard from what its partition says. Blocks on the disk.
+//! Builds a machine from what its partition says. Blocks on the disk.
 
 use bytes::Bytes;
-use klamm_group_coordinator::{
-    GroupConfig, Millis, ProducerId, Replayed, Shard, TransactionOutcome,
-};
+use klamm_group_coordinator::{ProducerId, Replayed, TransactionOutcome};
 use klamm_log_store::batch::{Batch, EndMarker, RawBatch};
 use klamm_log_store::engine::FirstBatch;
 use klamm_log_store::partition::{Partition, ReadLimit};
 use tracing::{info, warn};
 
+use super::machine::{LoadedRecord, Machine};
+
 /// Bytes that one read of the partition asks for.
 const READ_BYTES: usize = 1 << 20;
-/// What the records of one batch may decompress to. The coordinator writes none that come near it.
+/// What the records of one batch may decompress to. A coordinator writes none that come near it.
 const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
 
-/// Replays `log` from its start to its end into a new shard, and starts its timers.
+/// Replays `log` from its start to its end into a new machine.
 ///
 /// # Errors
-/// A text for the log when the partition cannot be read or holds records that make no sense: a shard that misses a
+/// A text for the log when the partition cannot be read or holds records that make no sense: a machine that misses a
 /// record must not serve.
-pub fn load(log: &Partition, config: GroupConfig, now_ms: i64) -> Result<Shard, String> {
-    let mut shard = Shard::new(config);
+pub fn load<M: Machine>(log: &Partition, config: M::Config) -> Result<M, String> {
+    let mut machine = M::new(config, log.leader_epoch().0);
     let mut replay = Replay {
-        shard: &mut shard,
+        machine: &mut machine,
         record_count: 0,
         skipped_count: 0,
     };
@@ -51,27 +51,23 @@ pub fn load(log: &Partition, config: GroupConfig, now_ms: i64) -> Result<Shard, 
     if skipped_count > 0 {
         warn!(
             skipped_count,
-            "records of newer group protocols were left alone"
+            topic = M::TOPIC,
+            "records of newer protocols were left alone"
         );
     }
     if record_count > 0 {
-        info!(
-            record_count,
-            end = next.0,
-            "group coordinator loaded a partition"
-        );
+        info!(record_count, end = next.0, "{} loaded a partition", M::NAME);
     }
-    shard.loaded(Millis(now_ms));
-    Ok(shard)
+    Ok(machine)
 }
 
-struct Replay<'a> {
-    shard: &'a mut Shard,
+struct Replay<'a, M: Machine> {
+    machine: &'a mut M,
     record_count: u64,
     skipped_count: u64,
 }
 
-impl Replay<'_> {
+impl<M: Machine> Replay<'_, M> {
     fn batch(&mut self, batch: &Batch) -> Result<(), String> {
         let header = batch.header();
         let producer = ProducerId(header.producer_id.0);
@@ -81,23 +77,25 @@ impl Replay<'_> {
         for record in section.iter() {
             let record = record.map_err(|error| error.to_string())?;
             if header.attributes.is_control() {
-                match EndMarker::parse(&record) {
-                    Some((EndMarker::Commit, _)) => self
-                        .shard
-                        .replay_marker(producer, TransactionOutcome::Committed),
-                    Some((EndMarker::Abort, _)) => self
-                        .shard
-                        .replay_marker(producer, TransactionOutcome::Aborted),
-                    None => {}
-                }
+                let outcome = match EndMarker::parse(&record) {
+                    Some((EndMarker::Commit, _)) => TransactionOutcome::Committed,
+                    Some((EndMarker::Abort, _)) => TransactionOutcome::Aborted,
+                    None => continue,
+                };
+                self.machine.replay_marker(producer, outcome);
                 continue;
             }
             let offset = header.record_offset(record.offset_delta);
             let Some(key) = record.key else { continue };
-            let producer = header.attributes.is_transactional().then_some(producer);
+            let record = LoadedRecord {
+                key,
+                value: record.value,
+                offset: offset.0,
+                producer: header.attributes.is_transactional().then_some(producer),
+            };
             let replayed = self
-                .shard
-                .replay(key, record.value, offset.0, producer)
+                .machine
+                .replay(record)
                 .map_err(|error| format!("record at offset {offset}: {error}"))?;
             self.record_count += 1;
             if let Replayed::Skipped { .. } = replayed {

@@ -1,11 +1,11 @@
 //! FindCoordinator, versions 0 to 6 (KIP-699 batches from 4 on).
 //!
-//! Behaviour: the coordinator of every group is the leader of a partition of `__consumer_offsets`. The topic is made
-//! when the first group is asked for, and the answer waits for it, where Apache Kafka answers
-//! COORDINATOR_NOT_AVAILABLE once and lets the client ask again.
+//! Behaviour: the coordinator of every group is the leader of a partition of `__consumer_offsets`, that of every
+//! transactional id the leader of one of `__transaction_state`. The topic is made when the first one is asked for, and
+//! the answer waits for it, where Apache Kafka answers COORDINATOR_NOT_AVAILABLE once and lets the client ask again.
 //!
-//! Not yet: coordinators of transactions and share groups. They answer UNSUPPORTED_VERSION, which ends a client at once,
-//! where a retriable error would let it try for ever.
+//! Not yet: coordinators of share groups. They answer UNSUPPORTED_VERSION, which ends a client at once, where a
+//! retriable error would let it try for ever.
 
 use std::sync::Arc;
 
@@ -70,8 +70,13 @@ async fn find(
             .ensure_topic(broker)
             .await
             .map_err(|_| ErrorCode::CoordinatorNotAvailable),
+        KeyType::Transaction => broker
+            .transactions
+            .ensure_topic(broker)
+            .await
+            .map_err(|_| ErrorCode::CoordinatorNotAvailable),
         KeyType::Share if !is_share_partition_key(key) => Err(ErrorCode::InvalidRequest),
-        KeyType::Transaction | KeyType::Share => Err(ErrorCode::UnsupportedVersion),
+        KeyType::Share => Err(ErrorCode::UnsupportedVersion),
     }
 }
 

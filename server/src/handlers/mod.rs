@@ -16,7 +16,6 @@ pub mod elections;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod groups;
-pub mod init_producer_id;
 pub mod list_offsets;
 pub mod log_dirs;
 pub mod metadata;
@@ -30,3 +29,5 @@ mod refusal;
 #[cfg(test)]
 mod testing;
 pub mod topics;
+pub mod transactions;
+pub mod update_features;

@@ -164,15 +164,22 @@ impl Connection {
     }
 
     fn may_start(&self, frame: &RequestFrame) -> bool {
-        self.due.is_empty() || peek_request(&frame.bytes).is_ok_and(|peek| overlaps(peek.api_key))
+        self.due.is_empty()
+            || self.due.iter().all(|due| due.overlaps)
+                && peek_request(&frame.bytes).is_ok_and(|peek| overlaps(peek.api_key))
     }
 
     /// Runs stage one of a request.
     fn start(&mut self, frame: RequestFrame) -> Result<(), End> {
         let peek = peek_request(&frame.bytes).map_err(|error| End::Refused(error.to_string()))?;
+        let mut is_alone = false;
         let answer = match self.dispatch(&peek, frame.bytes) {
             Handled::Now(answer) => Answer::Ready(answer),
             Handled::Later(answer) => Answer::Waiting(answer),
+            Handled::Alone(answer) => {
+                is_alone = true;
+                Answer::Waiting(answer)
+            }
             Handled::Silent => return Ok(()),
             Handled::Close(reason) => {
                 return Err(End::Refused(format!(
@@ -183,7 +190,7 @@ impl Connection {
         };
         self.due.push_back(Due {
             answer,
-            overlaps: overlaps(peek.api_key),
+            overlaps: !is_alone && overlaps(peek.api_key),
             _permit: frame.permit,
         });
         Ok(())

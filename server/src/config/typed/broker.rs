@@ -210,12 +210,16 @@ pub struct TransactionConfig {
     pub timeout_max: Duration,
     /// `transactional.id.expiration.ms`.
     pub id_expiration: Duration,
-    /// `transaction.abort.timed.out.transaction.cleanup.interval.ms`.
-    pub abort_check_interval: Duration,
     /// `transaction.remove.expired.transaction.cleanup.interval.ms`.
     pub expiration_check_interval: Duration,
     /// `transaction.partition.verification.enable` (*dynamic*).
     pub partition_verification_enable: bool,
+    /// `transaction.two.phase.commit.enable`.
+    pub two_phase_commit_enable: bool,
+    /// `add.partitions.to.txn.retry.backoff.ms`.
+    pub add_partitions_retry_backoff: Duration,
+    /// `add.partitions.to.txn.retry.backoff.max.ms`: how long a produce request tries in all.
+    pub add_partitions_retry_max: Duration,
 }
 
 impl BrokerConfig {
@@ -400,16 +404,21 @@ impl TransactionConfig {
             segment_bytes: int(values, "transaction.state.log.segment.bytes"),
             timeout_max: milliseconds(values, "transaction.max.timeout.ms"),
             id_expiration: milliseconds(values, "transactional.id.expiration.ms"),
-            abort_check_interval: milliseconds(
-                values,
-                "transaction.abort.timed.out.transaction.cleanup.interval.ms",
-            ),
             expiration_check_interval: milliseconds(
                 values,
                 "transaction.remove.expired.transaction.cleanup.interval.ms",
             ),
             partition_verification_enable: values
                 .boolean("transaction.partition.verification.enable"),
+            two_phase_commit_enable: values.boolean("transaction.two.phase.commit.enable"),
+            add_partitions_retry_backoff: milliseconds(
+                values,
+                "add.partitions.to.txn.retry.backoff.ms",
+            ),
+            add_partitions_retry_max: milliseconds(
+                values,
+                "add.partitions.to.txn.retry.backoff.max.ms",
+            ),
         }
     }
 }

@@ -1,0 +1,130 @@
+//! Ends transactions in the partitions that they touched (Kafka's `TransactionMarkerChannelManager`; with one broker
+//! the channel is a call).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use klamm_group_coordinator::txn::{MarkersWritten, TxnCommand, TxnPartition, WriteMarkers};
+use klamm_log_store::Offset;
+use klamm_log_store::partition::Partition;
+use tracing::{info, warn};
+
+use super::cell::{self, Marker};
+use crate::broker::Broker;
+use crate::cluster::topic_name::GROUP_METADATA_TOPIC_NAME;
+use crate::errors::{self, ErrorCode};
+
+/// The first pause before markers that could not be written are tried again; it doubles from try to try.
+const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(50);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Writes one marker to one partition. Returns what must be committed for it to count.
+///
+/// # Errors
+/// What Kafka answers to WriteTxnMarkers.
+pub async fn append_marker(
+    broker: &Arc<Broker>,
+    topic: &str,
+    index: i32,
+    marker: &Marker,
+) -> Result<(Arc<Partition>, Offset), ErrorCode> {
+    if topic == GROUP_METADATA_TOPIC_NAME {
+        return broker.groups.append_marker(broker, index, marker).await;
+    }
+    let log = broker.partition_by_name(topic, index)?;
+    let end = cell::append_marker(&log, marker, broker.clock.now_ms())
+        .map_err(|error| errors::of_append_error(&error).0)?;
+    Ok((log, end))
+}
+
+/// Writes all markers of a transaction, as often as it takes, and then lets its coordinator know.
+pub(super) async fn end_transaction(
+    broker: Arc<Broker>,
+    coordinator_partition: i32,
+    ending: WriteMarkers,
+) {
+    let marker = Marker {
+        producer_id: ending.producer_id,
+        producer_epoch: ending.producer_epoch,
+        outcome: ending.outcome,
+        coordinator_epoch: ending.coordinator_epoch,
+        transaction_version: ending.transaction_version,
+    };
+    let mut missing = ending.partitions;
+    let mut pause = RETRY_PAUSE_FIRST;
+    loop {
+        match write_all(&broker, missing, &marker).await {
+            Ok(left) if left.is_empty() => break,
+            Ok(left) => missing = left,
+            Err(Fenced(partition, error)) => {
+                info!(
+                    transactional_id = ending.transactional_id,
+                    producer_id = marker.producer_id.0,
+                    %error,
+                    "a transaction is not ended: {}-{} follows another coordinator or producer",
+                    partition.topic,
+                    partition.partition
+                );
+                return;
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY_PAUSE_MAX);
+    }
+    let written = MarkersWritten {
+        transactional_id: ending.transactional_id,
+        producer_id: marker.producer_id,
+        producer_epoch: marker.producer_epoch,
+    };
+    broker
+        .transactions
+        .tell(
+            &broker,
+            coordinator_partition,
+            TxnCommand::MarkersWritten(written),
+        )
+        .await;
+}
+
+/// A partition that has seen a later producer epoch, or a later coordinator.
+struct Fenced(TxnPartition, ErrorCode);
+
+/// Writes a marker to every partition and returns those that must be tried again.
+async fn write_all(
+    broker: &Arc<Broker>,
+    partitions: Vec<TxnPartition>,
+    marker: &Marker,
+) -> Result<Vec<TxnPartition>, Fenced> {
+    let mut appended = Vec::with_capacity(partitions.len());
+    for partition in partitions {
+        let append = append_marker(broker, &partition.topic, partition.partition, marker).await;
+        appended.push((partition, append));
+    }
+    let mut left = Vec::new();
+    for (partition, append) in appended {
+        let written = match append {
+            Ok((log, end)) => log
+                .committed(end)
+                .await
+                .map_err(|_| ErrorCode::KafkaStorageError),
+            Err(error) => Err(error),
+        };
+        match written {
+            // A partition that is gone needs no marker.
+            Ok(()) | Err(ErrorCode::UnknownTopicOrPartition) => {}
+            Err(
+                error @ (ErrorCode::InvalidProducerEpoch | ErrorCode::TransactionCoordinatorFenced),
+            ) => return Err(Fenced(partition, error)),
+            Err(error) => {
+                warn!(
+                    topic = partition.topic,
+                    partition = partition.partition,
+                    %error,
+                    "the end of a transaction could not be written and is tried again"
+                );
+                left.push(partition);
+            }
+        }
+    }
+    Ok(left)
+}
