@@ -1,5 +1,8 @@
 //! The records of `__transaction_state`, in Kafka's own schemas (`TransactionLogKey`, `TransactionLogValue`).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use bytes::{BufMut, Bytes, BytesMut};
