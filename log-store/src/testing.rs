@@ -130,19 +130,26 @@ pub(crate) fn all_below(end: Offset) -> ReadRange {
     }
 }
 
-/// The headers of the batches in `slices`, every one of which must be whole and valid.
-pub(crate) fn headers_of(slices: &[Slice]) -> Vec<BatchHeader> {
-    let mut headers = Vec::new();
+/// The batches in `slices`, every one of which must be whole and valid.
+pub(crate) fn batches_of(slices: &[Slice]) -> Vec<Batch> {
+    let mut batches = Vec::new();
     for slice in slices {
         let mut bytes: Bytes = slice.read_to_bytes().expect("the slice can be read");
         assert_eq!(bytes.len(), slice.len_bytes());
         while !bytes.is_empty() {
             let batch = RawBatch::split_from(&mut bytes).expect("whole batches");
-            let batch = batch.check().expect("valid batches");
-            headers.push(*batch.header());
+            batches.push(batch.check().expect("valid batches"));
         }
     }
-    headers
+    batches
+}
+
+/// The headers of [`batches_of`].
+pub(crate) fn headers_of(slices: &[Slice]) -> Vec<BatchHeader> {
+    batches_of(slices)
+        .iter()
+        .map(|batch| *batch.header())
+        .collect()
 }
 
 /// Runs a future on this thread; panics at the deadline.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use klamm_log_store::LeaderEpoch;
 use klamm_log_store::batch::{self, CompressionTarget, Origin, Rules};
 use klamm_log_store::log_dir::LogOpening;
-use klamm_log_store::partition::{Cleanup, FsyncPolicy, LogOptions, Partition};
+use klamm_log_store::partition::{Cleanup, Compaction, FsyncPolicy, LogOptions, Partition};
 use tracing::{error, warn};
 use uuid::Uuid;
 
@@ -239,7 +239,14 @@ impl Partitions {
             cleanup: match (config.cleanup_policy.compact, config.cleanup_policy.delete) {
                 (true, true) => Cleanup::CompactAndDelete,
                 (true, false) => Cleanup::Compact,
-                (false, _) => Cleanup::Delete,
+                (false, true) => Cleanup::Delete,
+                (false, false) => Cleanup::Keep,
+            },
+            compaction: Compaction {
+                dirty_ratio_min: config.cleanable_dirty_ratio_min,
+                lag_ms_min: ms(config.compaction_lag_min),
+                lag_ms_max: config.compaction_lag_max.map(ms),
+                delete_retention_ms: ms(config.delete_retention),
             },
             retention_ms: config.retention.map(ms),
             retention_bytes: config.retention_bytes,

@@ -17,6 +17,7 @@ mod lookup;
 mod lz4;
 mod rebuild;
 mod records;
+mod retain;
 mod rules;
 mod skim;
 mod snappy;
@@ -42,6 +43,7 @@ pub use header::{
 };
 pub use lookup::TimestampedOffset;
 pub use records::{HeaderRef, Headers, RecordRef, Records, RecordsError};
+pub use retain::{Horizon, Kept};
 pub use rules::{CompressionTarget, Origin, Rules};
 pub use skim::RecordOutline;
 pub use stamp::{STAMP_BYTES, StampedBatch, stamp};

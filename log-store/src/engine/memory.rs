@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 
-use super::{Engine, FirstBatch, IndexPace, ReadRange, SegmentStat};
+use super::{
+    Engine, Fill, Filled, FirstBatch, IndexPace, ReadRange, ReplaceError, Replaced, SegmentRange,
+    SegmentSink, SegmentStat,
+};
 use crate::Offset;
-use crate::batch::{BatchHeader, StampedBatch};
+use crate::batch::{Batch, BatchHeader, StampedBatch};
 use crate::partition::{AbortedTxn, EpochStart};
 use crate::slice::Slice;
 
@@ -26,6 +29,8 @@ struct Log {
     epochs: Vec<EpochStart>,
     aborted: Vec<AbortedTxn>,
     log_start: Offset,
+    cleaned_to: Option<Offset>,
+    is_retired: bool,
 }
 
 struct Segment {
@@ -49,6 +54,8 @@ impl MemoryEngine {
                 epochs: Vec::new(),
                 aborted: Vec::new(),
                 log_start: Offset::ZERO,
+                cleaned_to: None,
+                is_retired: false,
             }),
         }
     }
@@ -78,6 +85,37 @@ impl Log {
         self.segments[first..]
             .iter()
             .flat_map(move |segment| segment.batches.range(from..).map(|(_, stored)| stored))
+    }
+}
+
+impl Log {
+    /// Which places the sealed segments of `range` have; `None` when they are not there (any more).
+    fn places(&self, range: SegmentRange) -> Option<Range<usize>> {
+        let sealed = &self.segments[..self.segments.len() - 1];
+        let first = sealed
+            .iter()
+            .position(|segment| segment.stat.base == range.base)?;
+        let last = sealed
+            .iter()
+            .position(|segment| segment.stat.end == range.end)?;
+        (first <= last).then_some(first..last + 1)
+    }
+}
+
+/// The batches of a new segment, until it takes its place.
+#[derive(Default)]
+struct Staged {
+    batches: Vec<Stored>,
+}
+
+impl SegmentSink for Staged {
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
+        self.batches.push(Stored {
+            header: *batch.header(),
+            // Copied, so that what it was read with does not stay.
+            bytes: Bytes::copy_from_slice(batch.bytes()),
+        });
+        Ok(())
     }
 }
 
@@ -248,6 +286,51 @@ impl Engine for MemoryEngine {
         log.producers.retain(|at, _| *at <= end);
         log.aborted.retain(|txn| txn.last_offset < end);
         Ok(())
+    }
+
+    fn replace(
+        &self,
+        range: SegmentRange,
+        pace: IndexPace,
+        fill: &mut Fill<'_>,
+    ) -> Result<Replaced, ReplaceError> {
+        let mut staged = Staged::default();
+        let filled = fill(&mut staged).map_err(ReplaceError::Unchanged)?;
+        let Filled::Completely { aborted } = filled else {
+            return Ok(Replaced::NotNow);
+        };
+        let mut log = self.write_log();
+        let Some(places) = log.places(range).filter(|_| !log.is_retired) else {
+            return Ok(Replaced::NotNow);
+        };
+        let modified_ms = log.segments[places.end - 1].stat.modified_ms;
+        let mut segment = Segment::empty(range.base, modified_ms);
+        for stored in staged.batches {
+            assert!(stored.header.base_offset >= segment.stat.end);
+            assert!(stored.header.end_offset() <= range.end);
+            segment.push(stored, pace);
+        }
+        segment.stat.end = range.end;
+        log.segments.splice(places, [segment]);
+        log.producers
+            .retain(|at, _| *at == range.base || !range.contains(*at));
+        log.aborted.retain(|txn| !range.contains(txn.last_offset));
+        log.aborted.extend(aborted);
+        log.aborted.sort_by_key(|txn| txn.last_offset);
+        Ok(Replaced::Done)
+    }
+
+    fn cleaned_to(&self) -> Option<Offset> {
+        self.read_log().cleaned_to
+    }
+
+    fn save_cleaned_to(&self, cleaned_to: Offset) -> io::Result<()> {
+        self.write_log().cleaned_to = Some(cleaned_to);
+        Ok(())
+    }
+
+    fn retire(&self) {
+        self.write_log().is_retired = true;
     }
 
     fn producers(&self, at_most: Offset) -> io::Result<Option<(Offset, Vec<u8>)>> {

@@ -6,7 +6,8 @@
 //!
 //! # Who may call
 //! The partition calls `write`, `roll` and `truncate` from one thread at a time. `sync` may run
-//! beside them, and so may everything that reads.
+//! beside them, and so may `trim`, `replace` and everything that reads; `replace` itself only runs
+//! once at a time.
 
 #[cfg(test)]
 mod conformance;
@@ -18,7 +19,7 @@ use std::io;
 use std::ops::ControlFlow;
 
 use crate::Offset;
-use crate::batch::{BatchHeader, NO_TIMESTAMP_MS, StampedBatch};
+use crate::batch::{Batch, BatchHeader, NO_TIMESTAMP_MS, StampedBatch};
 use crate::partition::{AbortedTxn, EpochStart};
 use crate::slice::Slice;
 
@@ -101,6 +102,30 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// Forgets every batch that reaches `end` or beyond, and everything saved about them.
     fn truncate(&self, end: Offset) -> io::Result<()>;
 
+    /// Puts one segment in the place of the sealed segments of `range`, with what `fill` gives it.
+    /// Whoever reads sees the old ones or the new one; what was read from the old ones stays
+    /// readable. Producer states that were saved within the range are forgotten, and so are the
+    /// aborted transactions with markers in it, save those that `fill` returns. When the call
+    /// returns, all of it lasts; after a crash there are the old segments or the new one.
+    ///
+    /// `fill` may take its time: nothing waits for it. When segments of the range are trimmed
+    /// meanwhile, or the log is closed, nothing happens.
+    ///
+    /// # Errors
+    /// See [`ReplaceError`].
+    fn replace(
+        &self,
+        range: SegmentRange,
+        pace: IndexPace,
+        fill: &mut Fill<'_>,
+    ) -> Result<Replaced, ReplaceError>;
+
+    /// The offset that was saved last with `save_cleaned_to`.
+    fn cleaned_to(&self) -> Option<Offset>;
+
+    /// Remembers up to where the log was compacted. It lasts when the call returns.
+    fn save_cleaned_to(&self, cleaned_to: Offset) -> io::Result<()>;
+
     /// The producer state that was saved at the largest offset not above `at_most`.
     ///
     /// # Errors
@@ -132,8 +157,61 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// which may be lost; no IO.
     fn checkpoint(&self);
 
+    /// Waits for whoever is just removing or replacing segments, and lets nobody begin to: from now
+    /// on the files are somebody else's.
+    fn retire(&self);
+
     /// Makes everything last and lets go of all files. `producers` is the producer state at `end`.
     fn close(&self, producers: &[u8]) -> io::Result<()>;
+}
+
+/// Sealed segments that follow each other: from the one that begins at `base` to the one that ends
+/// at `end` (exclusive).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentRange {
+    pub base: Offset,
+    pub end: Offset,
+}
+
+impl SegmentRange {
+    pub fn contains(&self, offset: Offset) -> bool {
+        self.base <= offset && offset < self.end
+    }
+}
+
+/// Gives a new segment its batches. Called once.
+pub type Fill<'a> = dyn FnMut(&mut dyn SegmentSink) -> io::Result<Filled> + 'a;
+
+/// Takes the batches of a new segment.
+pub trait SegmentSink {
+    /// Appends a batch that has its place already: behind the ones before, and within the range.
+    fn push(&mut self, batch: &Batch) -> io::Result<()>;
+}
+
+/// How filling a new segment has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// With the aborted transactions whose markers are in it, by marker.
+    Completely { aborted: Vec<AbortedTxn> },
+    /// It is not wanted any more.
+    GivenUp,
+}
+
+/// What has become of a replacement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    Done,
+    /// Everything is as it was.
+    NotNow,
+}
+
+/// Why segments could not be replaced.
+#[derive(Debug)]
+pub enum ReplaceError {
+    /// Everything is as it was, and the engine can go on.
+    Unchanged(io::Error),
+    /// Only opening the engine again can tell which segments there are.
+    Unknown(io::Error),
 }
 
 /// What to read.

@@ -5,6 +5,7 @@
 //! <data>/meta.properties                    cluster, node and directory id
 //! <data>/.kafka_cleanshutdown               there between a clean close and the next open
 //! <data>/recovery-point-offset-checkpoint   up to where logs need not be checked after a crash
+//! <data>/cleaner-offset-checkpoint          up to where logs have been compacted
 //! <data>/log-start-offset-checkpoint        where logs start after records were deleted
 //! <data>/<name>/                            a log
 //! <data>/<name>/partition.metadata          what its owner wants to know about it
@@ -43,6 +44,7 @@ pub use meta::MetaProperties;
 
 const LOCK_FILE: &str = ".lock";
 const RECOVERY_POINTS_FILE: &str = "recovery-point-offset-checkpoint";
+const CLEANED_FILE: &str = "cleaner-offset-checkpoint";
 const LOG_STARTS_FILE: &str = "log-start-offset-checkpoint";
 const PARTITION_METADATA_FILE: &str = "partition.metadata";
 const DELETE_SUFFIX: &str = "-delete";
@@ -60,6 +62,7 @@ pub struct LogDir {
     meta: MetaProperties,
     log_starts: Arc<OffsetCheckpoint>,
     recovery_points: Arc<OffsetCheckpoint>,
+    cleaned: Arc<OffsetCheckpoint>,
     logs: Mutex<Logs>,
     remover: Remover,
     syncer: Syncer,
@@ -87,7 +90,7 @@ pub struct FoundLog {
 }
 
 /// How to open one log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogOpening {
     /// See [`OpenOptions::leader_epoch`].
     pub leader_epoch: LeaderEpoch,
@@ -126,11 +129,13 @@ impl LogDir {
         let log_starts = OffsetCheckpoint::open(Arc::clone(&fs), path.join(LOG_STARTS_FILE))?;
         let recovery_points =
             OffsetCheckpoint::open(Arc::clone(&fs), path.join(RECOVERY_POINTS_FILE))?;
+        let cleaned = OffsetCheckpoint::open(Arc::clone(&fs), path.join(CLEANED_FILE))?;
         let dir = LogDir {
             path: path.to_owned(),
             meta,
             log_starts: Arc::new(log_starts),
             recovery_points: Arc::new(recovery_points),
+            cleaned: Arc::new(cleaned),
             logs: Mutex::new(Logs::default()),
             remover: Remover::new(Arc::clone(&fs)),
             syncer: Syncer::new(),
@@ -231,6 +236,7 @@ impl LogDir {
             name: name.to_owned(),
             log_starts: Arc::clone(&self.log_starts),
             recovery_points: Arc::clone(&self.recovery_points),
+            cleaned: Arc::clone(&self.cleaned),
             is_clean,
             foundations,
             index_interval_bytes: opening.log.index_interval_bytes,
@@ -291,6 +297,7 @@ impl LogDir {
         // Otherwise a log that gets one of the names anew would start where this one did.
         self.log_starts.save()?;
         self.recovery_points.save()?;
+        self.cleaned.save()?;
         for dir in doomed {
             self.remover.remove(dir);
         }
@@ -309,6 +316,7 @@ impl LogDir {
         }
         self.log_starts.remove(name);
         self.recovery_points.remove(name);
+        self.cleaned.remove(name);
         let doomed = self.path.join(doomed_name(name, unique));
         match self.fs.rename(&self.path.join(name), &doomed) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -10,6 +10,7 @@
 //! is affected.
 
 mod append;
+mod compaction;
 mod ends;
 mod epochs;
 mod error;
@@ -44,12 +45,15 @@ use crate::syncer::{SyncQueue, SyncTarget, SyncTurn};
 use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
 pub use append::{AppendOptions, Appended};
+pub use compaction::{
+    CleanError, CleanReport, Cleanable, Cleaner, CleanerSettings, Throttle, Uncleanable,
+};
 pub use ends::{Ends, ReadLimit};
 pub use epochs::{EpochEnd, EpochStart};
 pub use error::{AppendError, DeleteRecordsError, Offline, OpenError, ReadError};
 pub use lookup::TimestampOffset;
 pub use open::OpenOptions;
-pub use options::{Cleanup, Durability, FsyncPolicy, LogOptions};
+pub use options::{Cleanup, Compaction, Durability, FsyncPolicy, LogOptions};
 pub use read::ReadSlices;
 pub use retention::Retained;
 pub use txns::AbortedTxn;
@@ -69,6 +73,10 @@ pub struct Partition {
     ends: EndsCell,
     waiters: Waiters,
     aborted: Mutex<Vec<AbortedTxn>>,
+    /// Held by whoever compacts.
+    cleaning: Mutex<()>,
+    /// Set when compaction has met something that it cannot read.
+    uncleanable: OnceLock<Uncleanable>,
     /// Held by whoever moves the log start, so that it never goes back on the disk.
     trimming: Mutex<()>,
     offline: OnceLock<Offline>,
@@ -303,12 +311,13 @@ impl Partition {
     }
 
     /// Takes no more appends and tells everybody, because the log is being deleted or moved away.
-    /// Saves nothing.
+    /// Saves nothing. When this returns, no segment is removed or replaced any more.
     pub fn retire(&self, reason: &str) {
         self.lock_any().is_closed = true;
         let _ = self.offline.set(Offline::new(reason));
         self.drained.notify_all();
         self.waiters.wake_all();
+        self.engine.retire();
     }
 
     fn engine(&self) -> &dyn Engine {

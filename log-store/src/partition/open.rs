@@ -95,6 +95,8 @@ impl Partition {
             ends,
             waiters: Waiters::default(),
             aborted: Mutex::new(replay.aborted),
+            cleaning: Mutex::new(()),
+            uncleanable: OnceLock::new(),
             trimming: Mutex::new(()),
             offline: OnceLock::new(),
             sync_queue: options.sync_queue,

@@ -4,7 +4,7 @@
 /// [`Partition::set_options`](super::Partition::set_options).
 ///
 /// The names are those of Kafka's topic configs; defaults are Kafka's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogOptions {
     /// `segment.bytes`: a segment never grows beyond this.
     pub segment_bytes: u32,
@@ -16,8 +16,10 @@ pub struct LogOptions {
     pub segment_index_bytes: u32,
     /// `index.interval.bytes`: bytes of batches between two index entries.
     pub index_interval_bytes: u32,
-    /// Whether old segments may be deleted (`cleanup.policy` contains `delete`).
+    /// What may be done about old records (`cleanup.policy`).
     pub cleanup: Cleanup,
+    /// When and how far a log is compacted whose `cleanup` says so.
+    pub compaction: Compaction,
     /// `retention.ms`; `None` is Kafka's -1.
     pub retention_ms: Option<i64>,
     /// `retention.bytes`; `None` is Kafka's -1.
@@ -41,12 +43,39 @@ impl Default for LogOptions {
             segment_index_bytes: 10 << 20,
             index_interval_bytes: 4096,
             cleanup: Cleanup::Delete,
+            compaction: Compaction::default(),
             retention_ms: Some(7 * 24 * 60 * 60 * 1000),
             retention_bytes: None,
             flush_messages: u64::MAX,
             flush_ms: None,
             fsync: FsyncPolicy::AcksAll,
             producer_id_expiration_ms: 24 * 60 * 60 * 1000,
+        }
+    }
+}
+
+/// The settings of compaction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Compaction {
+    /// `min.cleanable.dirty.ratio`, 0 to 1: share of the bytes that must be uncompacted before it
+    /// is worth it.
+    pub dirty_ratio_min: f64,
+    /// `min.compaction.lag.ms`: how long records stay as they are, whatever else.
+    pub lag_ms_min: i64,
+    /// `max.compaction.lag.ms`: after how long they are compacted, whatever the ratio; `None` is
+    /// Kafka's `Long.MAX_VALUE`.
+    pub lag_ms_max: Option<i64>,
+    /// `delete.retention.ms`: how long tombstones and markers stay after they were first compacted.
+    pub delete_retention_ms: i64,
+}
+
+impl Default for Compaction {
+    fn default() -> Compaction {
+        Compaction {
+            dirty_ratio_min: 0.5,
+            lag_ms_min: 0,
+            lag_ms_max: None,
+            delete_retention_ms: 24 * 60 * 60 * 1000,
         }
     }
 }
@@ -67,6 +96,14 @@ impl Cleanup {
         match self {
             Cleanup::Delete | Cleanup::CompactAndDelete => true,
             Cleanup::Keep | Cleanup::Compact => false,
+        }
+    }
+
+    /// Whether records may go for which there is a later one with the same key.
+    pub fn compacts(self) -> bool {
+        match self {
+            Cleanup::Compact | Cleanup::CompactAndDelete => true,
+            Cleanup::Keep | Cleanup::Delete => false,
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::batch::{BatchHeader, NO_TIMESTAMP_MS};
 use crate::engine::{IndexPace, SegmentStat};
 
 /// Bytes of one entry of an offset index and of a time index.
-const OFFSET_ENTRY_BYTES: u64 = 8;
-const TIME_ENTRY_BYTES: u64 = 12;
+pub(super) const OFFSET_ENTRY_BYTES: u64 = 8;
+pub(super) const TIME_ENTRY_BYTES: u64 = 12;
 
 /// The active segment as it will be when everything that is queued has been written.
 #[derive(Clone, Copy, Debug)]

@@ -86,7 +86,7 @@ impl Partition {
     }
 
     /// Begins a new segment, unless the active one is empty.
-    fn roll(&self, now_ms: i64) -> Result<(), Offline> {
+    pub(super) fn roll(&self, now_ms: i64) -> Result<(), Offline> {
         let mut state = self.lock_state()?;
         if state.plan.is_empty() {
             return Ok(());
@@ -164,7 +164,7 @@ fn deletable(
         let is_excess = segment.bytes <= excess_bytes;
         let is_expired = options
             .retention_ms
-            .is_some_and(|retention_ms| now_ms.saturating_sub(age_from_ms(segment)) > retention_ms);
+            .is_some_and(|retention_ms| now_ms.saturating_sub(segment.latest_ms()) > retention_ms);
         if !is_excess && !is_expired {
             break;
         }
@@ -182,12 +182,4 @@ fn whole_segments_before(segments: &[SegmentStat], log_start: Offset) -> Vec<Seg
         .take_while(|segment| segment.end <= log_start)
         .copied()
         .collect()
-}
-
-fn age_from_ms(segment: &SegmentStat) -> i64 {
-    if segment.max_timestamp_ms >= 0 {
-        segment.max_timestamp_ms
-    } else {
-        segment.modified_ms
-    }
 }

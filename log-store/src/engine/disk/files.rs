@@ -6,7 +6,43 @@ use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 use super::segment::{Opened, Segment};
 use super::{DiskEngine, SEALED_OPEN_MAX, lock};
 use crate::Offset;
-use crate::engine::Engine;
+
+/// What a segment has for a reader.
+#[derive(Debug)]
+pub(super) enum Readable {
+    Batches(Arc<Opened>),
+    /// No batch.
+    Nothing,
+    /// It was trimmed or replaced since it was looked up: look again.
+    Gone,
+}
+
+/// Goes through the log segment by segment while it grows, is trimmed and is compacted. Between two
+/// steps it remembers an offset and no segment: what comes next may have another shape by then.
+pub(super) struct Walk<'a> {
+    engine: &'a DiskEngine,
+    next: Option<Offset>,
+}
+
+impl Walk<'_> {
+    /// The next segment, and from which offset on it is to be read.
+    pub(super) fn step(&mut self) -> Option<(Arc<Segment>, Offset)> {
+        let from = self.next?;
+        let (segment, is_active) = {
+            let segments = self.engine.read_segments();
+            let next = segments.partition_point(|segment| segment.base() <= from);
+            let place = next.saturating_sub(1);
+            (Arc::clone(&segments[place]), place + 1 == segments.len())
+        };
+        self.next = (!is_active).then(|| segment.stat().end);
+        Some((segment, from))
+    }
+
+    /// The segment of the last step, which was to be read from `from` on, is gone.
+    pub(super) fn look_again(&mut self, from: Offset) {
+        self.next = Some(from);
+    }
+}
 
 impl DiskEngine {
     pub(super) fn active(&self) -> Arc<Segment> {
@@ -22,39 +58,31 @@ impl DiskEngine {
     }
 
     /// The segment that `offset` lies in, and all that follow it.
-    pub(super) fn segments_from(&self, offset: Offset) -> impl Iterator<Item = Arc<Segment>> {
-        let first = self.segment_at(offset);
-        std::iter::successors(Some(first), |segment| self.segment_after(segment.base()))
+    pub(super) fn walk(&self, from: Offset) -> Walk<'_> {
+        Walk {
+            engine: self,
+            next: Some(from),
+        }
     }
 
-    fn segment_after(&self, base: Offset) -> Option<Arc<Segment>> {
-        let segments = self.read_segments();
-        let next = segments.partition_point(|segment| segment.base() <= base);
-        segments.get(next).cloned()
-    }
-
-    /// The segment's file, for reading, and its size; `None` when it has no batches or has been
-    /// trimmed meanwhile. Lets go of the sealed file that was used longest ago.
-    pub(super) fn open_to_read(&self, segment: &Arc<Segment>) -> io::Result<Option<Arc<Opened>>> {
+    /// The segment's file, for reading. Lets go of the sealed file that was used longest ago.
+    pub(super) fn open_to_read(&self, segment: &Arc<Segment>) -> io::Result<Readable> {
         if segment.stat().bytes == 0 {
-            return Ok(None);
+            return Ok(Readable::Nothing);
         }
         if let Some(opened) = segment.opened() {
-            return Ok(Some(opened));
+            return Ok(Readable::Batches(opened));
         }
         let opened = match segment.open(&*self.fs, self.pace) {
             Ok(opened) => opened,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let is_trimmed = segment.stat().end <= self.start();
-                return if is_trimmed { Ok(None) } else { Err(error) };
-            }
+            Err(_) if segment.is_gone() => return Ok(Readable::Gone),
             Err(error) => return Err(error),
         };
         let is_active = Arc::ptr_eq(segment, &self.active());
         if !is_active {
             self.keep_open(Arc::clone(segment));
         }
-        Ok(Some(opened))
+        Ok(Readable::Batches(opened))
     }
 
     pub(super) fn keep_open(&self, segment: Arc<Segment>) {

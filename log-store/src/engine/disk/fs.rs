@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -55,6 +55,9 @@ pub trait FsFile: Send + Sync + fmt::Debug {
 
     /// When it was last written, in milliseconds since 1970.
     fn modified_ms(&self) -> io::Result<i64>;
+
+    /// Pretends that it was last written then.
+    fn set_modified_ms(&self, modified_ms: i64) -> io::Result<()>;
 
     /// Writes a prefix of `pieces` and returns how many bytes that was; not 0 unless there are
     /// none.
@@ -245,6 +248,11 @@ impl FsFile for OsFile {
         let modified = self.0.metadata()?.modified()?;
         let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn set_modified_ms(&self, modified_ms: i64) -> io::Result<()> {
+        let since = Duration::from_millis(u64::try_from(modified_ms).unwrap_or(0));
+        self.0.set_modified(UNIX_EPOCH + since)
     }
 
     fn write_at(&self, pieces: &[IoSlice<'_>], position: u64) -> io::Result<usize> {

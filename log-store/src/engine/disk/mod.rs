@@ -20,11 +20,13 @@ mod index;
 mod names;
 mod read;
 mod recovery;
+mod replace;
 mod scan;
 mod segment;
 mod side_files;
 #[cfg(test)]
 pub(crate) mod sim_fs;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod trim;
@@ -43,7 +45,9 @@ use self::checkpoint::OffsetCheckpoint;
 use self::fs::{Fs, OpenMode};
 use self::recovery::Known;
 use self::segment::Segment;
-use super::{Engine, IndexPace, ReadRange, SegmentStat};
+use super::{
+    Engine, Fill, IndexPace, ReadRange, ReplaceError, Replaced, SegmentRange, SegmentStat,
+};
 use crate::Offset;
 use crate::batch::{BatchHeader, StampedBatch};
 use crate::partition::{AbortedTxn, EpochStart, OpenError};
@@ -64,6 +68,8 @@ pub struct DiskOptions {
     pub log_starts: Arc<OffsetCheckpoint>,
     /// `recovery-point-offset-checkpoint`.
     pub recovery_points: Arc<OffsetCheckpoint>,
+    /// `cleaner-offset-checkpoint`.
+    pub cleaned: Arc<OffsetCheckpoint>,
     /// Whether the log was closed before the process that last had it ended.
     pub is_clean: bool,
     /// What the log's own directory stands on, and must last with its first batch.
@@ -86,6 +92,7 @@ pub struct DiskEngine {
     name: String,
     log_starts: Arc<OffsetCheckpoint>,
     recovery_points: Arc<OffsetCheckpoint>,
+    cleaned: Arc<OffsetCheckpoint>,
     pace: IndexPace,
     recovered_from: Option<Offset>,
     /// Oldest first; the last one is active. Never empty.
@@ -93,6 +100,8 @@ pub struct DiskEngine {
     end: AtomicI64,
     durable_end: AtomicI64,
     unsaved: Mutex<Unsaved>,
+    /// Held by whoever removes or replaces sealed segments.
+    reshaping: Mutex<Reshaping>,
     /// One sync at a time: a second one would not know what the first is still at.
     syncing: Mutex<()>,
     snapshots: Mutex<BTreeSet<Offset>>,
@@ -115,6 +124,12 @@ impl Unsynced {
         }
         Ok(())
     }
+}
+
+#[derive(Debug, Default)]
+struct Reshaping {
+    /// The files are not the engine's any more.
+    is_retired: bool,
 }
 
 /// What the next sync must cover besides the active segment's bytes. Kept by name, so that no file
@@ -161,6 +176,7 @@ impl DiskEngine {
             name: options.name,
             log_starts: options.log_starts,
             recovery_points: options.recovery_points,
+            cleaned: options.cleaned,
             pace,
             recovered_from: loaded.recovered_from,
             end: AtomicI64::new(end.0),
@@ -169,6 +185,7 @@ impl DiskEngine {
                 names,
                 epochs: None,
             }),
+            reshaping: Mutex::new(Reshaping::default()),
             syncing: Mutex::new(()),
             snapshots: Mutex::new(loaded.snapshots),
             sealed_open: Mutex::new(VecDeque::new()),
@@ -242,6 +259,31 @@ impl Engine for DiskEngine {
         self.cut_batches(end)
     }
 
+    fn replace(
+        &self,
+        range: SegmentRange,
+        pace: IndexPace,
+        fill: &mut Fill<'_>,
+    ) -> Result<Replaced, ReplaceError> {
+        self.replace_segments(range, pace, fill)
+    }
+
+    fn cleaned_to(&self) -> Option<Offset> {
+        self.cleaned.offset(&self.name)
+    }
+
+    fn save_cleaned_to(&self, cleaned_to: Offset) -> io::Result<()> {
+        if lock(&self.reshaping).is_retired {
+            return Ok(());
+        }
+        self.cleaned.set(&self.name, cleaned_to);
+        self.cleaned.save()
+    }
+
+    fn retire(&self) {
+        lock(&self.reshaping).is_retired = true;
+    }
+
     fn producers(&self, at_most: Offset) -> io::Result<Option<(Offset, Vec<u8>)>> {
         self.newest_snapshot(at_most)
     }
@@ -284,6 +326,7 @@ impl Engine for DiskEngine {
     }
 
     fn close(&self, producers: &[u8]) -> io::Result<()> {
+        self.retire();
         // What was opened as it should be and not touched, and what is new and empty, needs nothing.
         if self.is_changed() {
             self.save_active_index(&self.active())?;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::fs::TEMPORARY_SUFFIX;
 use crate::Offset;
 
 const LOG: &str = "log";
@@ -9,6 +10,13 @@ const OFFSET_INDEX: &str = "index";
 const TIME_INDEX: &str = "timeindex";
 const TXN_INDEX: &str = "txnindex";
 const SNAPSHOT: &str = "snapshot";
+
+/// What is added to the names of the files of a segment that takes the place of others, while it is
+/// being made, and from when it is complete until the others are gone.
+pub(super) const CLEANED_SUFFIX: &str = ".cleaned";
+pub(super) const SWAP_SUFFIX: &str = ".swap";
+/// What Apache Kafka adds to the names of files that it is about to remove.
+const DELETED_SUFFIX: &str = ".deleted";
 
 /// Digits of the base offset in a file name.
 const OFFSET_DIGITS: usize = 20;
@@ -24,8 +32,10 @@ pub(super) enum LogFile {
     Snapshot(Offset),
     /// Left over from something that was interrupted; of no use.
     Leftover,
-    /// Apache Kafka's cleaner was about to put it in the place of segments.
-    Swap,
+    /// Of a segment that was being compacted, with that base: not complete.
+    Cleaned(Offset),
+    /// Of a compacted segment with that base, complete and about to take its place.
+    Swap(Offset),
     Other,
 }
 
@@ -34,14 +44,18 @@ impl LogFile {
         let Some((stem, suffix)) = name.split_once('.') else {
             return LogFile::Other;
         };
-        match name.rsplit('.').next() {
-            Some("tmp" | "deleted" | "cleaned") => return LogFile::Leftover,
-            Some("swap") => return LogFile::Swap,
-            Some(_) | None => {}
+        if name.ends_with(TEMPORARY_SUFFIX) || name.ends_with(DELETED_SUFFIX) {
+            return LogFile::Leftover;
         }
         let Some(base) = parse_offset(stem) else {
             return LogFile::Other;
         };
+        if name.ends_with(CLEANED_SUFFIX) {
+            return LogFile::Cleaned(base);
+        }
+        if name.ends_with(SWAP_SUFFIX) {
+            return LogFile::Swap(base);
+        }
         match suffix {
             LOG => LogFile::Log(base),
             OFFSET_INDEX | TIME_INDEX | TXN_INDEX => LogFile::Index(base),
@@ -69,6 +83,11 @@ pub(super) fn txn_index_path(dir: &Path, base: Offset) -> PathBuf {
 
 pub(super) fn snapshot_path(dir: &Path, at: Offset) -> PathBuf {
     path(dir, at, SNAPSHOT)
+}
+
+/// All files that a segment may have.
+pub(super) fn segment_paths(dir: &Path, base: Offset) -> [PathBuf; 4] {
+    [LOG, OFFSET_INDEX, TIME_INDEX, TXN_INDEX].map(|suffix| path(dir, base, suffix))
 }
 
 fn path(dir: &Path, offset: Offset, suffix: &str) -> PathBuf {

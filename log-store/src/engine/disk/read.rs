@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::DiskEngine;
+use super::files::Readable;
 use super::scan::HeaderScan;
 use super::segment::{Piece, Segment};
 use crate::Offset;
@@ -16,13 +17,20 @@ impl DiskEngine {
     pub(super) fn read_range(&self, range: ReadRange) -> io::Result<Vec<Slice>> {
         let mut slices = Vec::new();
         let mut range = range;
-        for segment in self.segments_from(range.from) {
+        let mut walk = self.walk(range.from);
+        while let Some((segment, from)) = walk.step() {
             if segment.base() >= range.end {
                 break;
             }
-            let Some(opened) = self.open_to_read(&segment)? else {
-                continue;
+            let opened = match self.open_to_read(&segment)? {
+                Readable::Batches(opened) => opened,
+                Readable::Nothing => continue,
+                Readable::Gone => {
+                    walk.look_again(from);
+                    continue;
+                }
             };
+            range.from = from;
             match segment.read(&opened, &range)? {
                 Piece::Nothing => {}
                 Piece::Some(slice) => {
@@ -45,9 +53,15 @@ impl DiskEngine {
         from: Offset,
         visit: &mut dyn FnMut(&BatchHeader) -> ControlFlow<()>,
     ) -> io::Result<()> {
-        for segment in self.segments_from(from) {
-            let Some(opened) = self.open_to_read(&segment)? else {
-                continue;
+        let mut walk = self.walk(from);
+        while let Some((segment, from)) = walk.step() {
+            let opened = match self.open_to_read(&segment)? {
+                Readable::Batches(opened) => opened,
+                Readable::Nothing => continue,
+                Readable::Gone => {
+                    walk.look_again(from);
+                    continue;
+                }
             };
             let bytes = segment.stat().bytes;
             let floor = opened.index().position_floor(from).min(bytes);
@@ -67,7 +81,7 @@ impl DiskEngine {
         let Some(segment) = segments.iter().find(holds) else {
             return Ok(self.end());
         };
-        let Some(opened) = self.open_to_read(segment)? else {
+        let Readable::Batches(opened) = self.open_to_read(segment)? else {
             return Ok(segment.base());
         };
         let index = opened.index();
@@ -81,7 +95,8 @@ impl DiskEngine {
 
     pub(super) fn estimate_bytes(&self, from: Offset, end: Offset) -> u64 {
         let mut between = 0;
-        for segment in self.segments_from(from) {
+        let mut walk = self.walk(from);
+        while let Some((segment, from)) = walk.step() {
             let stat = segment.stat();
             if stat.base >= end {
                 break;

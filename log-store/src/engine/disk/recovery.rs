@@ -20,6 +20,7 @@ use super::index::{Index, TimeEntry};
 use super::names::{self, LogFile};
 use super::scan::HeaderScan;
 use super::segment::{self, Opened, Segment};
+use super::swap;
 use crate::Offset;
 use crate::engine::{IndexPace, SegmentStat};
 use crate::partition::OpenError;
@@ -52,6 +53,7 @@ pub(super) struct Loaded {
 /// # Errors
 /// [`OpenError::Corrupt`] for damage that no crash explains.
 pub(super) fn load(fs: &dyn Fs, dir: &Path, known: Known) -> Result<Loaded, OpenError> {
+    swap::finish(fs, dir)?;
     let Listed {
         bases,
         mut snapshots,
@@ -135,15 +137,7 @@ fn list(fs: &dyn Fs, dir: &Path) -> Result<Listed, OpenError> {
             }
             LogFile::Index(base) => indexes.push((base, entry.name)),
             LogFile::Leftover => fs.remove_file(&dir.join(&entry.name))?,
-            LogFile::Swap => {
-                return Err(OpenError::Corrupt {
-                    reason: format!(
-                        "{}: a compaction was interrupted; start Apache Kafka once to finish it",
-                        dir.join(&entry.name).display()
-                    ),
-                });
-            }
-            LogFile::Other => {}
+            LogFile::Cleaned(_) | LogFile::Swap(_) | LogFile::Other => {}
         }
     }
     for (base, name) in indexes {

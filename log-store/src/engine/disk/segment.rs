@@ -21,7 +21,16 @@ pub(super) struct Segment {
     /// What is known without opening. `bytes` and `end` change together, after the bytes are
     /// there.
     stat: Mutex<SegmentStat>,
-    opened: Mutex<Option<Arc<Opened>>>,
+    handle: Mutex<Handle>,
+}
+
+/// Whether the file of a segment is open.
+#[derive(Debug)]
+enum Handle {
+    Closed,
+    Open(Arc<Opened>),
+    /// The segment is not part of the log any more, and its file's name may be another's.
+    Gone,
 }
 
 /// The file of a segment and its index.
@@ -54,7 +63,7 @@ impl Segment {
             base: stat.base,
             dir: dir.to_owned(),
             stat: Mutex::new(stat),
-            opened: Mutex::new(None),
+            handle: Mutex::new(Handle::Closed),
         }
     }
 
@@ -84,11 +93,13 @@ impl Segment {
     /// The file and the index, opened now if need be.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// Those of the disk; `NotFound` when the segment is gone.
     pub(super) fn open(&self, fs: &dyn Fs, pace: IndexPace) -> io::Result<Arc<Opened>> {
-        let mut opened = self.lock_opened();
-        if let Some(opened) = &*opened {
-            return Ok(Arc::clone(opened));
+        let mut handle = self.lock_handle();
+        match &*handle {
+            Handle::Closed => {}
+            Handle::Open(opened) => return Ok(Arc::clone(opened)),
+            Handle::Gone => return Err(io::ErrorKind::NotFound.into()),
         }
         let stat = self.stat();
         let mode = if stat.bytes == 0 {
@@ -100,22 +111,38 @@ impl Segment {
         let mut index = load_index(fs, &self.dir, &stat, &file, pace)?;
         index.recall(&stat);
         let new = Arc::new(Opened::new(file, index));
-        *opened = Some(Arc::clone(&new));
+        *handle = Handle::Open(Arc::clone(&new));
         Ok(new)
     }
 
     /// What is open, if anything is.
     pub(super) fn opened(&self) -> Option<Arc<Opened>> {
-        self.lock_opened().clone()
+        match &*self.lock_handle() {
+            Handle::Open(opened) => Some(Arc::clone(opened)),
+            Handle::Closed | Handle::Gone => None,
+        }
     }
 
     pub(super) fn set_opened(&self, opened: Opened) {
-        *self.lock_opened() = Some(Arc::new(opened));
+        *self.lock_handle() = Handle::Open(Arc::new(opened));
     }
 
     /// Lets go of the file. Readers that are at it finish.
     pub(super) fn close(&self) {
-        *self.lock_opened() = None;
+        let mut handle = self.lock_handle();
+        if !matches!(*handle, Handle::Gone) {
+            *handle = Handle::Closed;
+        }
+    }
+
+    /// The segment is not part of the log any more. Readers that are at it finish; nobody opens it
+    /// again.
+    pub(super) fn leave(&self) {
+        *self.lock_handle() = Handle::Gone;
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(*self.lock_handle(), Handle::Gone)
     }
 
     /// Batches were written behind the others.
@@ -239,8 +266,8 @@ impl Segment {
         self.stat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_opened(&self) -> MutexGuard<'_, Option<Arc<Opened>>> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_handle(&self) -> MutexGuard<'_, Handle> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

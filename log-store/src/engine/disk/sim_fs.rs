@@ -496,6 +496,10 @@ impl FsFile for SimFile {
         Ok(0)
     }
 
+    fn set_modified_ms(&self, _modified_ms: i64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn write_at(&self, pieces: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
         let mut bytes: Vec<u8> = pieces
             .iter()

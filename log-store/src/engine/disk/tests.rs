@@ -64,6 +64,7 @@ impl OnDisk {
             name,
             log_starts: checkpoint("log-start-offset-checkpoint"),
             recovery_points: checkpoint("recovery-point-offset-checkpoint"),
+            cleaned: checkpoint("cleaner-offset-checkpoint"),
             is_clean,
             foundations: Unsynced {
                 files: BTreeSet::new(),

@@ -14,11 +14,19 @@ use crate::engine::{Engine, SegmentStat};
 
 impl DiskEngine {
     pub(super) fn remove_segments(&self, before: Offset) -> io::Result<()> {
+        let reshaping = lock(&self.reshaping);
+        if reshaping.is_retired {
+            return Ok(());
+        }
         let removed: Vec<Arc<Segment>> = {
             let mut segments = self.write_segments();
             let sealed = segments.len() - 1;
             let gone = segments[..sealed].partition_point(|segment| segment.stat().end <= before);
-            segments.drain(..gone).collect()
+            let removed: Vec<Arc<Segment>> = segments.drain(..gone).collect();
+            for segment in &removed {
+                segment.leave();
+            }
+            removed
         };
         if removed.is_empty() {
             return Ok(());
@@ -33,7 +41,6 @@ impl DiskEngine {
         self.sync_written()?;
         for segment in removed {
             segment.remove(&*self.fs)?;
-            segment.close();
         }
         self.remove_snapshots((Bound::Unbounded, Bound::Excluded(self.start())))
     }
@@ -43,12 +50,14 @@ impl DiskEngine {
             return Ok(());
         }
         self.change();
+        let _reshaping = lock(&self.reshaping);
         let _no_sync = lock(&self.syncing);
         let mut segments = self.write_segments();
         while segments.len() > 1
             && let Some(last) = segments.last()
             && last.base() >= end
         {
+            last.leave();
             last.remove(&*self.fs)?;
             segments.pop();
         }

@@ -1,8 +1,10 @@
 //! Partitions over the engine in memory, and over a disk that does as it is told.
 
 mod committing;
+mod compaction;
 mod producing;
 mod reading;
+mod records;
 mod transactions;
 mod verification;
 mod waiting;
