@@ -53,6 +53,8 @@ pub struct KlammOptions {
     /// `--set KEY=VALUE` in this order.
     pub settings: Vec<(String, String)>,
     pub storage: Storage,
+    /// Instead of [`binary`].
+    pub binary: Option<PathBuf>,
     /// `--listen`; port 0 picks a free one.
     pub listen: SocketAddr,
 }
@@ -63,6 +65,7 @@ impl KlammOptions {
         Self {
             settings: Vec::new(),
             storage,
+            binary: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         }
     }
@@ -146,7 +149,7 @@ fn launch(
     listen: SocketAddr,
     home: &Path,
 ) -> Result<(ServerProcess, SocketAddr), ServerError> {
-    let binary = binary();
+    let binary = options.binary.clone().unwrap_or_else(binary);
     let log = log_path(home);
     let mut command = Command::new(&binary);
     command.args(["--listen", &listen.to_string()]);

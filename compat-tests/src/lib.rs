@@ -7,3 +7,4 @@ pub mod scenarios;
 pub mod schema;
 pub mod server_process;
 pub mod suites;
+pub mod torture;
