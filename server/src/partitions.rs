@@ -301,6 +301,11 @@ impl HostedTopic {
     }
 
     /// What a batch from a client must fulfil.
+    /// Whether `message.timestamp.type` is LogAppendTime.
+    pub fn keeps_append_time(&self) -> bool {
+        self.config().timestamp_type == TimestampType::LogAppendTime
+    }
+
     pub fn rules(&self, now_ms: i64, allows_zstd: bool, decompressed_bytes_max: usize) -> Rules {
         let config = self.config();
         let ms = |bound: Option<Duration>| {

@@ -29,7 +29,37 @@ impl EndMarker {
         coordinator_epoch: i32,
         now_ms: i64,
     ) -> Batch {
+        self.build(producer_id, producer_epoch, coordinator_epoch, now_ms, None)
+    }
+
+    /// Like [`EndMarker::batch`], for a log that keeps log append time.
+    pub fn batch_at_append_time(
+        self,
+        producer_id: ProducerId,
+        producer_epoch: ProducerEpoch,
+        coordinator_epoch: i32,
+        now_ms: i64,
+    ) -> Batch {
+        let log_append_time_ms = Some(now_ms);
+        self.build(
+            producer_id,
+            producer_epoch,
+            coordinator_epoch,
+            now_ms,
+            log_append_time_ms,
+        )
+    }
+
+    fn build(
+        self,
+        producer_id: ProducerId,
+        producer_epoch: ProducerEpoch,
+        coordinator_epoch: i32,
+        now_ms: i64,
+        log_append_time_ms: Option<i64>,
+    ) -> Batch {
         let mut builder = BatchBuilder::new(BatchSettings {
+            log_append_time_ms,
             producer_id,
             producer_epoch,
             base_sequence: NO_SEQUENCE,

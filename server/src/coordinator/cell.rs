@@ -158,11 +158,17 @@ impl<M: Machine> Cell<M> {
     pub fn append_marker(
         &self,
         marker: &Marker,
+        keeps_append_time: bool,
         now_ms: i64,
     ) -> Option<Result<(Arc<Partition>, Offset), AppendError>> {
         let mut cell = self.lock();
         let live = cell.as_mut()?;
-        let appended = append_marker(&live.log, marker, now_ms.max(live.now_ms));
+        let appended = append_marker(
+            &live.log,
+            marker,
+            keeps_append_time,
+            now_ms.max(live.now_ms),
+        );
         if appended.is_ok() {
             live.machine
                 .replay_marker(marker.producer_id, marker.outcome);
@@ -322,19 +328,27 @@ fn settings(producer: Option<(ProducerId, i16)>) -> BatchSettings {
 }
 
 /// Writes the end of a transaction to a log and returns what must be committed for the marker to count.
+/// `keeps_append_time`: the topic's `message.timestamp.type` is LogAppendTime.
 ///
 /// # Errors
 /// The log does not take it; nothing has changed.
 pub(super) fn append_marker(
     log: &Partition,
     marker: &Marker,
+    keeps_append_time: bool,
     now_ms: i64,
 ) -> Result<Offset, AppendError> {
     let end = match marker.outcome {
         TransactionOutcome::Committed => EndMarker::Commit,
         TransactionOutcome::Aborted => EndMarker::Abort,
     };
-    let batch = end.batch(
+    let build = if keeps_append_time {
+        EndMarker::batch_at_append_time
+    } else {
+        EndMarker::batch
+    };
+    let batch = build(
+        end,
         klamm_log_store::ProducerId(marker.producer_id.0),
         ProducerEpoch(marker.producer_epoch),
         marker.coordinator_epoch,

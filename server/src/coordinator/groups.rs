@@ -69,12 +69,13 @@ impl Coordinator<Shard> {
         broker: &Arc<Broker>,
         index: i32,
         marker: &Marker,
+        keeps_append_time: bool,
     ) -> Result<(Arc<Partition>, Offset), ErrorCode> {
         let cell = self
             .cell_at(broker, index)
             .await
             .map_err(|_| ErrorCode::NotLeaderOrFollower)?;
-        cell.append_marker(marker, broker.clock.now_ms())
+        cell.append_marker(marker, keeps_append_time, broker.clock.now_ms())
             .ok_or(ErrorCode::NotLeaderOrFollower)?
             .map_err(|error| errors::of_append_error(&error).0)
     }

@@ -28,11 +28,18 @@ pub async fn append_marker(
     index: i32,
     marker: &Marker,
 ) -> Result<(Arc<Partition>, Offset), ErrorCode> {
+    let image = broker.image();
+    let image = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let hosted = broker.hosted(image, index)?;
+    let keeps_append_time = hosted.topic.keeps_append_time();
     if topic == GROUP_METADATA_TOPIC_NAME {
-        return broker.groups.append_marker(broker, index, marker).await;
+        let groups = &broker.groups;
+        return groups
+            .append_marker(broker, index, marker, keeps_append_time)
+            .await;
     }
-    let log = broker.partition_by_name(topic, index)?;
-    let end = cell::append_marker(&log, marker, broker.clock.now_ms())
+    let log = hosted.log?;
+    let end = cell::append_marker(&log, marker, keeps_append_time, broker.clock.now_ms())
         .map_err(|error| errors::of_append_error(&error).0)?;
     Ok((log, end))
 }

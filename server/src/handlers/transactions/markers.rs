@@ -13,12 +13,13 @@ use kafka_protocol::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
 };
 use kafka_protocol::messages::{ProducerId, TopicName, WriteTxnMarkersResponse};
-use klamm_codec::{TxnMarker, WriteTxnMarkersRequest};
+use klamm_codec::{TxnMarker, TxnMarkerTopic, WriteTxnMarkersRequest};
 use klamm_group_coordinator as coordinator;
 use klamm_group_coordinator::TransactionOutcome;
 
 use crate::api::{Ctx, Reply};
 use crate::broker::Broker;
+use crate::cluster::topic_name::GROUP_METADATA_TOPIC_NAME;
 use crate::coordinator::{Marker, append_marker};
 use crate::errors::{self, ErrorCode};
 
@@ -30,7 +31,15 @@ pub fn handle(ctx: &Ctx<'_>, request: WriteTxnMarkersRequest) -> Reply<WriteTxnM
     let broker = Arc::clone(ctx.broker);
     Reply::later(async move {
         let mut results = Results::new();
+        let everything: Vec<_> = request.markers.iter().flat_map(partitions).collect();
         for marker in request.markers {
+            if is_nobodys(&broker, &marker) {
+                for (producer_id, partition) in everything {
+                    let results = results.entry(producer_id).or_default();
+                    results.insert(partition, ErrorCode::UnknownServerError.code());
+                }
+                break;
+            }
             write(&broker, marker, &mut results).await;
         }
         let markers = results.into_iter().map(|(producer_id, partitions)| {
@@ -40,6 +49,31 @@ pub fn handle(ctx: &Ctx<'_>, request: WriteTxnMarkersRequest) -> Reply<WriteTxnM
         });
         WriteTxnMarkersResponse::default().with_markers(markers.collect())
     })
+}
+
+fn partitions(marker: &TxnMarker) -> Vec<(ProducerId, (TopicName, i32))> {
+    let topics = marker.topics.iter();
+    topics
+        .flat_map(|topic| {
+            let place = |index: &i32| (marker.producer_id, (topic.name.clone(), *index));
+            topic.partition_indexes.iter().map(place)
+        })
+        .collect()
+}
+
+/// Whether a marker names no producer. On the first such marker that has a partition here to go to Apache Kafka fails
+/// inside: the whole request is an UNKNOWN_SERVER_ERROR, though the markers before it are written.
+fn is_nobodys(broker: &Broker, marker: &TxnMarker) -> bool {
+    let image = broker.image();
+    let is_here = |topic: &TxnMarkerTopic| {
+        let found = image.topic(&topic.name);
+        topic.name.as_str() != GROUP_METADATA_TOPIC_NAME
+            && found.is_some_and(|found| {
+                let mut indexes = topic.partition_indexes.iter();
+                indexes.any(|index| found.partition(*index).is_some())
+            })
+    };
+    (marker.producer_id.0 < 0 || marker.producer_epoch < 0) && marker.topics.iter().any(is_here)
 }
 
 /// Writes one marker to its partitions, and waits for all of them.
