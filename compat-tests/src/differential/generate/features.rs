@@ -92,12 +92,15 @@ pub fn older_transaction_version(draft: &mut Draft<'_>) {
     change(draft, older, SAFE_DOWNGRADE);
     transactions::features(draft);
     for _ in 0..draft.between(2..=4) {
-        let talk = draft.pick::<fn(&mut Draft<'_>)>(&[
-            transactions::explicit,
-            transactions::implicit,
-            transactions::fencing,
-            transactions::offsets,
-        ]);
+        let talk = match older {
+            0 => transactions::oldest,
+            _ => draft.pick::<fn(&mut Draft<'_>)>(&[
+                transactions::explicit,
+                transactions::implicit,
+                transactions::fencing,
+                transactions::offsets,
+            ]),
+        };
         talk(draft);
     }
     change(draft, LATEST_TRANSACTION_VERSION, UPGRADE);

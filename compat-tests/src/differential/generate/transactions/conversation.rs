@@ -1,13 +1,19 @@
 //! Whole transactions, one after the other, and two clients with one transactional id.
 
 use super::super::draft::Draft;
+use super::claim::{Claim, Past, Protocol};
 use super::inspect::observe;
 use super::offsets::transactional_group;
-use super::producer::{Claim, Past, Producer, Protocol};
+use super::producer::Producer;
 
 /// A client of the old protocol.
 pub fn explicit(draft: &mut Draft<'_>) {
     transactions(draft, Protocol::Explicit);
+}
+
+/// A client of the old protocol that makes no mistakes about it.
+pub fn oldest(draft: &mut Draft<'_>) {
+    transactions(draft, Protocol::Oldest);
 }
 
 /// A client of the new protocol.
@@ -25,7 +31,7 @@ fn transactions(draft: &mut Draft<'_>, protocol: Protocol) {
 
 /// What a client does in an open transaction, in any order.
 fn fill(draft: &mut Draft<'_>, producer: &mut Producer) {
-    if producer.protocol == Protocol::Explicit && draft.chance(0.85) {
+    if producer.protocol != Protocol::Implicit && draft.chance(0.85) {
         producer.add_partitions(draft);
     }
     for _ in 0..draft.pick(&[0, 1, 1, 2, 2, 3, 4]) {
@@ -35,7 +41,7 @@ fn fill(draft: &mut Draft<'_>, producer: &mut Producer) {
 
 fn act(draft: &mut Draft<'_>, producer: &mut Producer) {
     let weights = match producer.protocol {
-        Protocol::Explicit => [3, 7, 2, 2, 4],
+        Protocol::Oldest | Protocol::Explicit => [3, 7, 2, 2, 4],
         Protocol::Implicit => [1, 8, 1, 3, 4],
     };
     match draft.weighted(&weights) {
@@ -71,7 +77,9 @@ fn end(draft: &mut Draft<'_>, producer: &mut Producer) {
             }
             2 => producer.init(draft, Past::Nothing),
             3 => {
-                let claim = Claim::draw(draft);
+                let usual = draft.pick(&[Claim::Own, Claim::Shifted(-1), Claim::Shifted(-2)]);
+                let other = Claim::draw(draft);
+                let claim = draft.mostly(usual, &[other]);
                 producer.init(draft, Past::Claimed(claim));
             }
             _ => observe(draft, producer),

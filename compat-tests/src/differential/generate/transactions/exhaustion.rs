@@ -1,8 +1,9 @@
 //! A producer that has used up its epochs and needs a new id.
 
 use super::super::draft::Draft;
+use super::claim::{Claim, Past, Protocol};
 use super::inspect::observe;
-use super::producer::{Claim, Past, Producer, Protocol};
+use super::producer::Producer;
 
 /// The last epoch that a producer is given; the one behind it is for the marker that fences it.
 const LAST_EPOCH: usize = i16::MAX as usize - 1;

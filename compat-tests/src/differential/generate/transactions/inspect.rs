@@ -5,8 +5,9 @@ use super::super::commits::{OFFSET_FETCH, fetch_topics};
 use super::super::draft::{Draft, TopicRef};
 use super::super::fetch::{FETCH, from_the_beginning};
 use super::super::offsets::LIST_OFFSETS;
+use super::claim::Claim;
 use super::offsets::transactional_group;
-use super::producer::{Claim, Producer};
+use super::producer::Producer;
 use super::{DESCRIBE_PRODUCERS, DESCRIBE_TRANSACTIONS, LIST_TRANSACTIONS};
 use crate::differential::plan::Request;
 use crate::differential::template::{Template, array, object};
@@ -38,9 +39,12 @@ const PATTERNS: &[Option<&str>] = &[
     Some("*"),
 ];
 
+/// Durations that a transaction has certainly exceeded or not; -1 for any.
+const DURATIONS_MS: &[i64] = &[-1, -2, 3_600_000, i64::MAX];
+
 /// One look at what a producer has done.
 pub fn observe(draft: &mut Draft<'_>, producer: &Producer) {
-    match draft.weighted(&[3, 3, 2, 5, 3, 3]) {
+    match draft.weighted(&[3, 3, 2, 7, 3, 3]) {
         0 => describe_producers(draft),
         1 => {
             let ids = array([producer.transactional_id.as_str()]);
@@ -167,10 +171,7 @@ fn list(draft: &mut Draft<'_>, producer: Option<&Producer>) {
     let body = object([
         ("stateFilters", array(states)),
         ("producerIdFilters", Template::Array(producers)),
-        (
-            "durationFilter",
-            draft.mostly(-1_i64, &[-1, -2, 0, 3_600_000]).into(),
-        ),
+        ("durationFilter", draft.mostly(-1_i64, DURATIONS_MS).into()),
         ("transactionalIdPattern", draft.pick(PATTERNS).into()),
     ]);
     draft.ask_with(LIST_TRANSACTIONS, body);

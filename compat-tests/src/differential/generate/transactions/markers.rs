@@ -1,16 +1,17 @@
 //! WriteTxnMarkers from somebody who is not the coordinator of the transaction.
 
 use super::super::draft::Draft;
+use super::claim::{Claim, Protocol};
 use super::inspect::observe;
-use super::producer::{Claim, Producer, Protocol};
+use super::producer::Producer;
 use super::{UNKNOWN_PRODUCER, WRITE_TXN_MARKERS};
 use crate::differential::template::{Template, array, object};
 
 /// The epoch of a coordinator that was never elected anew, and others.
-const COORDINATOR_EPOCHS: &[i32] = &[0, 0, 1, 5, -1, i32::MAX];
+const COORDINATOR_EPOCHS: &[i32] = &[0, 0, 0, 0, 0, 1, 5, -1, i32::MAX];
 
 /// The version of transactions that a marker belongs to, and one that does not exist.
-const TRANSACTION_VERSIONS: &[i16] = &[0, 1, 2, 2, 3];
+const TRANSACTION_VERSIONS: &[i16] = &[0, 0, 1, 1, 2, 2, 2, 3];
 
 /// A transaction that is filled, ended by somebody else on some partitions, and then ended properly.
 pub fn markers(draft: &mut Draft<'_>) {
@@ -70,7 +71,7 @@ fn write(draft: &mut Draft<'_>, producer: &Producer) {
             (producer.id(claim), producer.epoch(claim))
         } else {
             let other = UNKNOWN_PRODUCER + draft.between(1..=3);
-            (other.into(), draft.pick(&[0, 1, -1]).into())
+            (other.into(), draft.pick(&[0, 1, 0, 1, -1]).into())
         };
         markers.push(marker(draft, id, epoch, topic));
     }
@@ -83,10 +84,7 @@ fn marker(draft: &mut Draft<'_>, id: Template, epoch: Template, topic: Template)
         ("producerEpoch", epoch),
         ("transactionResult", draft.chance(0.5).into()),
         ("topics", array([topic])),
-        (
-            "coordinatorEpoch",
-            draft.mostly(0, COORDINATOR_EPOCHS).into(),
-        ),
+        ("coordinatorEpoch", draft.pick(COORDINATOR_EPOCHS).into()),
         (
             "transactionVersion",
             draft.pick(TRANSACTION_VERSIONS).into(),

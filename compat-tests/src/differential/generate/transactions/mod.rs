@@ -1,6 +1,7 @@
 //! Transactional producers: those that open, fill and end transactions with either protocol, those that fence each
 //! other, offsets in transactions, markers from nowhere, and calls about ids that nobody has.
 
+mod claim;
 mod conversation;
 mod exhaustion;
 mod inspect;
@@ -9,7 +10,7 @@ mod offsets;
 mod producer;
 mod strangers;
 
-pub use conversation::{explicit, fencing, implicit};
+pub use conversation::{explicit, fencing, implicit, oldest};
 pub use exhaustion::exhaustion;
 pub use inspect::{describe_producers, describe_transactions, features, list_transactions};
 pub use markers::markers;

@@ -2,8 +2,9 @@
 
 use super::super::draft::Draft;
 use super::super::members::{self, Member};
+use super::claim::Protocol;
 use super::inspect::{fetch_offsets, observe};
-use super::producer::{Producer, Protocol};
+use super::producer::Producer;
 use crate::differential::plan::Request;
 
 /// A group whose offsets transactions commit.

@@ -6,41 +6,13 @@ use super::super::draft::{Draft, TopicRef};
 use super::super::idempotence::INIT_PRODUCER_ID;
 use super::super::produce::{PRODUCE, body, good_batch};
 use super::super::topics;
-use super::{
-    ADD_OFFSETS_TO_TXN, ADD_PARTITIONS_TO_TXN, END_TXN, TIMEOUT_MS, TXN_OFFSET_COMMIT,
-    UNKNOWN_PRODUCER,
-};
+use super::claim::{Claim, Flaw, Past, Protocol};
+use super::{ADD_OFFSETS_TO_TXN, ADD_PARTITIONS_TO_TXN, END_TXN, TIMEOUT_MS, TXN_OFFSET_COMMIT};
 use crate::differential::batch::{BatchTemplate, CONTROL, TRANSACTIONAL};
 use crate::differential::compression::Codec;
 use crate::differential::plan::{Reply, Request};
 use crate::differential::template::{Template, array, object, shifted, variable};
 use crate::schema::Versions;
-
-/// How a client speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// Partitions and groups are added before anything is written, and an epoch outlives its transactions
-    /// (transaction.version 0 and 1).
-    Explicit,
-    /// What is written is added on the way, and every end gives a new epoch (transaction.version 2, KIP-890).
-    Implicit,
-}
-
-impl Protocol {
-    /// The versions of an API of which the last one but for these is the old protocol's.
-    fn versions(self, first_of_new: i16) -> Versions {
-        match self {
-            Self::Explicit => Versions {
-                first: 0,
-                last: first_of_new - 1,
-            },
-            Self::Implicit => Versions {
-                first: first_of_new,
-                last: i16::MAX,
-            },
-        }
-    }
-}
 
 const FIRST_NEW_PRODUCE: i16 = 12;
 const FIRST_NEW_END: i16 = 5;
@@ -49,45 +21,14 @@ const FIRST_NEW_OFFSET_COMMIT: i16 = 5;
 /// From this version on AddPartitionsToTxn is what brokers send each other: it may only ask.
 const FIRST_BROKER_ADD: i16 = 4;
 
+/// The versions in which InitProducerId can tell of a past.
+const WITH_PAST: Versions = Versions {
+    first: 3,
+    last: i16::MAX,
+};
+
 /// Older Produce requests can't hold zstd.
 const ZSTD_VERSION: i16 = 7;
-
-/// The id and epoch that a request claims to come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
-    Own,
-    Id(i64),
-    /// The own epoch and so much more.
-    Shifted(i16),
-    Epoch(i16),
-}
-
-impl Claim {
-    /// The own one nearly always.
-    pub fn draw(draft: &mut Draft<'_>) -> Self {
-        if draft.chance(0.92) {
-            return Self::Own;
-        }
-        draft.pick(&[
-            Self::Shifted(-1),
-            Self::Shifted(-1),
-            Self::Shifted(1),
-            Self::Id(UNKNOWN_PRODUCER),
-            Self::Id(-1),
-            Self::Epoch(-1),
-            Self::Epoch(i16::MAX - 1),
-            Self::Epoch(i16::MAX),
-        ])
-    }
-}
-
-/// What an InitProducerId says about the producer's past.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Past {
-    Nothing,
-    /// It goes on from this id and epoch (KIP-360).
-    Claimed(Claim),
-}
 
 #[derive(Debug, Clone)]
 pub struct Producer {
@@ -109,6 +50,10 @@ impl Producer {
         let transactional_id = format!("{}txn{number}", draft.prefix);
         let mut producer = Self::named(draft, transactional_id, protocol);
         producer.init(draft, Past::Nothing);
+        // Only then is there an epoch before the present one.
+        if draft.chance(0.5) {
+            producer.init(draft, Past::Nothing);
+        }
         producer
     }
 
@@ -168,6 +113,7 @@ impl Producer {
     /// A version of this producer's protocol, or in a few cases of the other one.
     fn version(&self, draft: &mut Draft<'_>, api_key: i16, first_of_new: i16) -> i16 {
         let protocol = match self.protocol {
+            Protocol::Oldest => Protocol::Oldest,
             Protocol::Explicit => draft.nearly_always(Protocol::Explicit, &[Protocol::Implicit]),
             Protocol::Implicit => draft.nearly_always(Protocol::Implicit, &[Protocol::Explicit]),
         };
@@ -204,8 +150,12 @@ impl Producer {
             ("producerId", id),
             ("producerEpoch", epoch),
         ]);
+        let version = match past {
+            Past::Nothing => draft.version(INIT_PRODUCER_ID),
+            Past::Claimed(_) => draft.version_in(INIT_PRODUCER_ID, WITH_PAST),
+        };
         let request = draft
-            .request(INIT_PRODUCER_ID, body)
+            .request_at(INIT_PRODUCER_ID, version, body)
             .capture_known(&self.id, "producerId")
             .capture_known(&self.epoch, "producerEpoch");
         draft.ask(request);
@@ -252,7 +202,17 @@ impl Producer {
     /// AddPartitionsToTxn, as clients and as brokers send it.
     pub fn add_partitions(&mut self, draft: &mut Draft<'_>) {
         let claim = Claim::draw(draft);
-        let version = draft.version(ADD_PARTITIONS_TO_TXN);
+        let version = if self.protocol == Protocol::Oldest {
+            draft.version_in(
+                ADD_PARTITIONS_TO_TXN,
+                Versions {
+                    first: 0,
+                    last: FIRST_BROKER_ADD - 1,
+                },
+            )
+        } else {
+            draft.version(ADD_PARTITIONS_TO_TXN)
+        };
         let verify_only = version >= FIRST_BROKER_ADD && draft.chance(0.4);
         let partitions = if verify_only && !self.added.is_empty() && draft.chance(0.7) {
             self.added.clone()
@@ -310,7 +270,7 @@ impl Producer {
         let claim = Claim::draw(draft);
         let version = self.version(draft, PRODUCE, FIRST_NEW_PRODUCE);
         let goes_where_added = match self.protocol {
-            Protocol::Explicit => draft.chance(0.85),
+            Protocol::Oldest | Protocol::Explicit => draft.chance(0.85),
             Protocol::Implicit => draft.chance(0.4),
         };
         let partitions = if goes_where_added && !self.added.is_empty() {
@@ -359,6 +319,10 @@ impl Producer {
         for (record, key) in batch.records.iter_mut().zip([b"a", b"b", b"c", b"d", b"e"]) {
             record.timestamp_delta = 0;
             record.key = Some(key.to_vec());
+            // Apache Kafka changes header keys that are not UTF-8 where it compresses anew.
+            record
+                .headers
+                .retain(|(key, _)| std::str::from_utf8(key).is_ok());
         }
         batch.max_timestamp = batch.base_timestamp;
         if batch.codec == Codec::Zstd && version < ZSTD_VERSION {
@@ -459,38 +423,6 @@ impl Producer {
                 self.sequences.clear();
             }
         }
-    }
-}
-
-/// What is wrong with a transactional batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flaw {
-    None,
-    Repeated,
-    Skipping,
-    NoSequence,
-    NotTransactional,
-    Control,
-    /// The request has no transactional id.
-    NoName,
-}
-
-impl Flaw {
-    fn draw(draft: &mut Draft<'_>) -> Self {
-        draft.mostly(
-            Self::None,
-            &[
-                Self::None,
-                Self::Repeated,
-                Self::Repeated,
-                Self::Skipping,
-                Self::NoSequence,
-                Self::NotTransactional,
-                Self::NotTransactional,
-                Self::Control,
-                Self::NoName,
-            ],
-        )
     }
 }
 
