@@ -29,7 +29,9 @@ pub async fn append_marker(
     marker: &Marker,
 ) -> Result<(Arc<Partition>, Offset), ErrorCode> {
     let image = broker.image();
-    let image = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let image = image
+        .topic(topic)
+        .ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let hosted = broker.hosted(image, index)?;
     let keeps_append_time = hosted.topic.keeps_append_time();
     if topic == GROUP_METADATA_TOPIC_NAME {
