@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use klamm_group_coordinator::{
     Command, DescribeGroup, FetchOffsets, FetchTopics, FetchedTopic, GroupConfig, GroupDescription,
-    GroupError, GroupState, Heartbeat, JoinGroup, JoinRefusal, Joined, ListGroups, Millis, Record,
-    Reply, Shard, Step, SyncGroup, Synced, Ticket,
+    GroupError, GroupState, Heartbeat, JoinGroup, JoinRefusal, Joined, ListGroups, Millis,
+    ProducerId, Record, Reply, Shard, Step, SyncGroup, Synced, Ticket, TransactionOutcome,
 };
 
 /// The group of most tests.
@@ -40,6 +40,10 @@ pub fn run_default(scenario: impl Fn(&mut Context)) {
 pub struct Context {
     pub shard: Shard,
     pub log: Vec<Record>,
+    /// The records of transactions, by their place in the log, and the ends of transactions with what the log had
+    /// before them.
+    transactional: BTreeMap<usize, ProducerId>,
+    markers: Vec<(usize, ProducerId, TransactionOutcome)>,
     now_ms: i64,
     config: GroupConfig,
     restarts: bool,
@@ -58,6 +62,8 @@ impl Context {
         Self {
             shard,
             log: Vec::new(),
+            transactional: BTreeMap::new(),
+            markers: Vec::new(),
             now_ms: START_MS,
             replica: Shard::new(config.clone()),
             config,
@@ -140,10 +146,29 @@ impl Context {
         self.waiting.clear();
         self.pending_members.clear();
         self.shard = Shard::new(self.config.clone());
-        for (offset, record) in self.log.iter().enumerate() {
-            replay(&mut self.shard, record, offset);
+        let mut markers = self.markers.iter().peekable();
+        let mut offset = 0;
+        for index in 0..=self.log.len() {
+            while let Some((_, producer, outcome)) = markers.next_if(|(place, ..)| *place == index)
+            {
+                self.shard.replay_marker(*producer, *outcome);
+                offset += 1;
+            }
+            if let Some(record) = self.log.get(index) {
+                let producer = self.transactional.get(&index).copied();
+                replay(&mut self.shard, record, offset, producer);
+                offset += 1;
+            }
         }
         self.shard.loaded(Millis(self.now_ms));
+    }
+
+    /// The marker of a transaction is appended.
+    pub fn end_transaction(&mut self, producer: ProducerId, outcome: TransactionOutcome) {
+        self.shard.replay_marker(producer, outcome);
+        self.replica.replay_marker(producer, outcome);
+        self.markers.push((self.log.len(), producer, outcome));
+        self.take(Step::default());
     }
 
     pub fn set_config(&mut self, config: GroupConfig) {
@@ -226,7 +251,7 @@ impl Context {
     }
 
     pub fn offsets(&mut self, group_id: &str) -> Vec<FetchedTopic> {
-        offsets(&mut self.shard, Millis(self.now_ms), group_id)
+        offsets(&mut self.shard, Millis(self.now_ms), group_id, false)
     }
 
     /// How many records the log has, for a look at what a step adds with [`Context::records_since`].
@@ -239,8 +264,14 @@ impl Context {
     }
 
     fn take(&mut self, step: Step) {
+        let producer = step.producer.map(|(producer, _)| producer);
+        assert!(producer.is_none() || !step.records.is_empty());
         for record in step.records {
-            replay(&mut self.replica, &record, self.log.len());
+            if let Some(producer) = producer {
+                self.transactional.insert(self.log.len(), producer);
+            }
+            let offset = self.log.len() + self.markers.len();
+            replay(&mut self.replica, &record, offset, producer);
             self.log.push(record);
         }
         for (ticket, reply) in step.replies {
@@ -285,9 +316,11 @@ impl Context {
                 let logged = describe(&mut self.replica, now, &group_id);
                 assert_eq!(own, logged, "the log tells something else of {group_id}");
             }
-            let own = offsets(&mut self.shard, now, &group_id);
-            let logged = offsets(&mut self.replica, now, &group_id);
-            assert_eq!(own, logged, "the log has other offsets for {group_id}");
+            for require_stable in [false, true] {
+                let own = offsets(&mut self.shard, now, &group_id, require_stable);
+                let logged = offsets(&mut self.replica, now, &group_id, require_stable);
+                assert_eq!(own, logged, "the log has other offsets for {group_id}");
+            }
         }
     }
 }
@@ -296,9 +329,14 @@ fn is_in_log(state: GroupState) -> bool {
     matches!(state, GroupState::Empty | GroupState::Stable)
 }
 
-fn replay(shard: &mut Shard, record: &Record, offset: usize) {
+fn replay(shard: &mut Shard, record: &Record, offset: usize, producer: Option<ProducerId>) {
     shard
-        .replay(&record.key, record.value.as_deref(), offset as i64, None)
+        .replay(
+            &record.key,
+            record.value.as_deref(),
+            offset as i64,
+            producer,
+        )
         .expect("a record of the shard's own can be replayed");
 }
 
@@ -335,11 +373,16 @@ fn list(shard: &mut Shard, now: Millis) -> Vec<(String, GroupState)> {
     }
 }
 
-fn offsets(shard: &mut Shard, now: Millis, group_id: &str) -> Vec<FetchedTopic> {
+fn offsets(
+    shard: &mut Shard,
+    now: Millis,
+    group_id: &str,
+    require_stable: bool,
+) -> Vec<FetchedTopic> {
     let command = Command::FetchOffsets(FetchOffsets {
         group_id: group_id.to_owned(),
         topics: FetchTopics::All,
-        require_stable: false,
+        require_stable,
     });
     match only_reply(shard.handle(now, OWN_TICKET, command)) {
         Reply::FetchOffsets(Ok(topics)) => topics,
