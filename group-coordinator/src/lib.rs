@@ -1,4 +1,4 @@
-//! Consumer groups and offsets as pure state machines over records.
+//! Consumer groups, offsets and transactions as pure state machines over records.
 //!
 //! A [`Shard`] is what one partition of `__consumer_offsets` says, plus what its members are waiting for.
 //! It has no clock, no IO and no randomness: the same calls with the same arguments give the same bytes.
@@ -15,6 +15,9 @@
 //! 2. Steps reach the log in the order in which they were made.
 //! 3. The replies of a step leave only when its records and those of all earlier steps are durable.
 //! 4. When the append of a step fails, the shard is dropped and a new one is built by replay.
+//!
+//! [`txn`] holds the same for transactions and `__transaction_state`. The two know nothing of each other: offsets that
+//! are committed in a transaction reach their [`Shard`] as a command, and the end of the transaction as a marker.
 
 mod classic;
 mod command;

@@ -11,7 +11,7 @@ use common::build::*;
 use common::{Context, GROUP};
 use klamm_group_coordinator::{
     Command, CommitOffsets, GroupConfig, GroupError, GroupState, Heartbeat, JoinGroup, Joined,
-    Reply, SyncGroup, Ticket,
+    ProducerId, Reply, SyncGroup, Ticket, TransactionOutcome,
 };
 use proptest::prelude::*;
 
@@ -47,6 +47,16 @@ enum Operation {
     CommitAsNobody {
         offset: i64,
     },
+    /// A client, or nobody, commits in a transaction.
+    CommitInTransaction {
+        client: Option<usize>,
+        producer: i64,
+        offset: i64,
+    },
+    EndTransaction {
+        producer: i64,
+        outcome: TransactionOutcome,
+    },
     Wait {
         ms: i64,
     },
@@ -57,6 +67,10 @@ enum Operation {
 fn operation() -> impl Strategy<Value = Operation> {
     let client = 0..CLIENTS;
     let off = prop_oneof![8 => Just(0), 1 => Just(-1), 1 => Just(1)];
+    let outcome = prop_oneof![
+        Just(TransactionOutcome::Committed),
+        Just(TransactionOutcome::Aborted)
+    ];
     prop_oneof![
         6 => (client.clone(), prop::bool::weighted(0.2), any::<bool>(), 0..4_usize).prop_map(
             |(client, forgets_id, asks_for_id, mind)| Operation::Join {
@@ -68,8 +82,15 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (client.clone(), off)
             .prop_map(|(client, generation_off)| Operation::Heartbeat { client, generation_off }),
         1 => client.clone().prop_map(|client| Operation::Leave { client }),
-        2 => (client, 0..9_i64).prop_map(|(client, offset)| Operation::Commit { client, offset }),
+        2 => (client.clone(), 0..9_i64)
+            .prop_map(|(client, offset)| Operation::Commit { client, offset }),
         1 => (0..9_i64).prop_map(|offset| Operation::CommitAsNobody { offset }),
+        2 => (prop::option::of(client), 0..2_i64, 0..9_i64).prop_map(
+            |(client, producer, offset)| Operation::CommitInTransaction { client, producer, offset }
+        ),
+        2 => (0..2_i64, outcome).prop_map(
+            |(producer, outcome)| Operation::EndTransaction { producer, outcome }
+        ),
         5 => prop_oneof![Just(0), Just(500), Just(3_000), Just(6_000), Just(61_000)]
             .prop_map(|ms| Operation::Wait { ms }),
         1 => Just(Operation::Delete),
@@ -94,6 +115,30 @@ struct World {
     askers: BTreeMap<Ticket, (usize, i32)>,
     /// The newest generation that anyone was told of.
     generation: i32,
+    offsets: ExpectedOffsets,
+}
+
+/// What the group has committed for the only partition, each with its place among all commits.
+#[derive(Debug, Default)]
+struct ExpectedOffsets {
+    commits_count: usize,
+    committed: Option<(usize, i64)>,
+    /// In open transactions, by producer.
+    pending: BTreeMap<i64, (usize, i64)>,
+}
+
+impl ExpectedOffsets {
+    fn next(&mut self, offset: i64) -> (usize, i64) {
+        self.commits_count += 1;
+        (self.commits_count, offset)
+    }
+
+    fn end_transaction(&mut self, producer: i64, outcome: TransactionOutcome) {
+        let ended = self.pending.remove(&producer);
+        if outcome == TransactionOutcome::Committed {
+            self.committed = self.committed.max(ended);
+        }
+    }
 }
 
 impl World {
@@ -112,6 +157,7 @@ impl World {
             clients: clients.collect(),
             askers: BTreeMap::new(),
             generation: 0,
+            offsets: ExpectedOffsets::default(),
         }
     }
 
@@ -162,6 +208,18 @@ impl World {
                 let is_empty = matches!(self.context.state(), GroupState::Empty | GroupState::Dead);
                 let result = self.context.commit(commit("topic", 0, offset));
                 assert_eq!(result.is_ok(), is_empty);
+                if result.is_ok() {
+                    self.offsets.committed = Some(self.offsets.next(offset));
+                }
+            }
+            Operation::CommitInTransaction {
+                client,
+                producer,
+                offset,
+            } => self.commit_in_transaction(client, producer, offset),
+            Operation::EndTransaction { producer, outcome } => {
+                self.context.end_transaction(ProducerId(producer), outcome);
+                self.offsets.end_transaction(producer, outcome);
             }
             Operation::Wait { ms } => self.context.advance(ms),
             Operation::Delete => {
@@ -171,6 +229,8 @@ impl World {
                 if deleted == Reply::DeleteGroup(Ok(())) {
                     assert_eq!(self.context.state(), GroupState::Dead);
                     self.generation = 0;
+                    self.offsets.committed = None;
+                    self.offsets.pending.clear();
                 }
             }
             Operation::Restart => {
@@ -182,6 +242,8 @@ impl World {
         }
         self.take_replies();
         self.check_group();
+        let committed = self.offsets.committed.map(|(_, offset)| offset);
+        assert_eq!(self.context.committed("topic"), committed);
     }
 
     fn join(&mut self, index: usize, forgets_id: bool, asks_for_id: bool, mind: usize) {
@@ -240,7 +302,29 @@ impl World {
             ..commit_as(&member_id, generation, "topic", offset)
         };
         if self.context.commit(commit).is_ok() {
-            assert_eq!(self.context.committed("topic"), Some(offset));
+            self.offsets.committed = Some(self.offsets.next(offset));
+        }
+    }
+
+    /// Nobody is never refused; a client is if it is not what it says.
+    fn commit_in_transaction(&mut self, index: Option<usize>, producer: i64, offset: i64) {
+        let client = index.map(|index| self.clients[index].clone());
+        let is_nobody = client.is_none();
+        let client = client.unwrap_or(Client {
+            generation: -1,
+            ..Client::default()
+        });
+        let commit = CommitOffsets {
+            instance_id: client.instance_id,
+            ..commit_as(&client.member_id, client.generation, "topic", offset)
+        };
+        let result = self
+            .context
+            .commit_in_transaction(ProducerId(producer), commit);
+        assert!(result.is_ok() || !is_nobody);
+        if result.is_ok() {
+            let pending = self.offsets.next(offset);
+            self.offsets.pending.insert(producer, pending);
         }
     }
 

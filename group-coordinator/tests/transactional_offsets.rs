@@ -5,39 +5,17 @@ mod common;
 use common::build::*;
 use common::{Context, GROUP, START_MS, run, run_default};
 use klamm_group_coordinator::{
-    Command, CommitOffsets, CommitPartition, CommitTransactionalOffsets, DeletedTopic,
-    FetchOffsets, FetchTopic, FetchTopics, GroupConfig, GroupError, GroupState, Millis,
-    OffsetTopic, ProducerId, Reply, Shard, Ticket, TopicId, TransactionOutcome,
+    Command, CommitOffsets, CommitPartition, DeletedTopic, FetchOffsets, FetchTopic, FetchTopics,
+    GroupConfig, GroupError, GroupState, Millis, OffsetTopic, ProducerId, Reply, Shard, Ticket,
+    TopicId, TransactionOutcome,
 };
 
 use TransactionOutcome::{Aborted, Committed};
 
 const PRODUCER: ProducerId = ProducerId(5);
 const OTHER_PRODUCER: ProducerId = ProducerId(6);
-const EPOCH: i16 = 2;
 const UNSTABLE: Result<Option<i64>, GroupError> = Err(GroupError::UnstableOffset);
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-/// The same commit in a transaction.
-fn in_transaction(producer_id: ProducerId, commit: CommitOffsets) -> CommitTransactionalOffsets {
-    CommitTransactionalOffsets {
-        group_id: commit.group_id,
-        producer_id,
-        producer_epoch: EPOCH,
-        generation: commit.generation,
-        member_id: commit.member_id,
-        instance_id: commit.instance_id,
-        topics: commit.topics,
-    }
-}
-
-/// Commits, and tells what became of the only partition.
-fn send(context: &mut Context, commit: CommitTransactionalOffsets) -> Result<(), GroupError> {
-    match context.ask(Command::CommitTransactionalOffsets(commit)) {
-        Reply::CommitTransactionalOffsets(result) => result?[0].partitions[0].result,
-        other => panic!("not an answer to a commit: {other:?}"),
-    }
-}
 
 /// What is committed for the partition `topic-0`, if nothing is pending for it.
 fn stable(context: &mut Context) -> Result<Option<i64>, GroupError> {
@@ -71,7 +49,7 @@ fn the_step_of_a_commit_names_the_producer() {
     known.topics[0].topic_id = TopicId([1; 16]);
     let pending = Command::CommitTransactionalOffsets(in_transaction(PRODUCER, known));
     let pending = shard.handle(Millis(START_MS), Ticket(1), pending);
-    assert_eq!(pending.producer, Some((PRODUCER, EPOCH)));
+    assert_eq!(pending.producer, Some((PRODUCER, PRODUCER_EPOCH)));
     assert_eq!(pending.replies.len(), 1);
     let plain = shard.handle(Millis(START_MS), Ticket(2), plain);
     assert_eq!(plain.producer, None);
@@ -87,7 +65,9 @@ fn offsets_count_from_the_marker_on() {
             context
                 .commit(commit("topic", 0, 1))
                 .expect("nobody is in the way");
-            send(context, in_transaction(PRODUCER, commit("topic", 0, 2))).expect("accepted");
+            context
+                .commit_in_transaction(PRODUCER, commit("topic", 0, 2))
+                .expect("accepted");
             assert_eq!(context.committed("topic"), Some(1));
             assert_eq!(stable(context), UNSTABLE);
             context.end_transaction(OTHER_PRODUCER, outcome);
@@ -106,13 +86,13 @@ fn offsets_count_from_the_marker_on() {
 fn the_commit_that_was_written_last_counts() {
     for order in [[PRODUCER, OTHER_PRODUCER], [OTHER_PRODUCER, PRODUCER]] {
         run_default(|context| {
-            send(context, in_transaction(PRODUCER, commit("topic", 0, 1))).expect("accepted");
+            context
+                .commit_in_transaction(PRODUCER, commit("topic", 0, 1))
+                .expect("accepted");
             context.commit(commit("topic", 0, 2)).expect("accepted");
-            send(
-                context,
-                in_transaction(OTHER_PRODUCER, commit("topic", 0, 3)),
-            )
-            .expect("accepted");
+            context
+                .commit_in_transaction(OTHER_PRODUCER, commit("topic", 0, 3))
+                .expect("accepted");
             for producer in order {
                 assert_eq!(stable(context), UNSTABLE);
                 context.end_transaction(producer, Committed);
@@ -159,7 +139,11 @@ fn members_are_checked_if_they_say_who_they_are() {
             (by(leader, generation + 1, None), illegal),
         ] {
             let log_end = context.log_end();
-            assert_eq!(send(context, request.clone()), expected, "{request:?}");
+            assert_eq!(
+                context.commit_transactional(request.clone()),
+                expected,
+                "{request:?}"
+            );
             let written = context.log_end() - log_end;
             assert_eq!(written, usize::from(expected.is_ok()));
         }
@@ -175,7 +159,7 @@ fn the_state_of_the_group_does_not_matter() {
     let own = commit_as(&group.members[0], group.generation, "topic", 1);
     let plain = context.commit(own.clone());
     assert_eq!(plain, Err(GroupError::RebalanceInProgress));
-    assert_eq!(send(&mut context, in_transaction(PRODUCER, own)), Ok(()));
+    assert_eq!(context.commit_in_transaction(PRODUCER, own), Ok(()));
 }
 
 /// A member that was asked to come back with its id is not one yet.
@@ -186,7 +170,7 @@ fn a_pending_member_is_not_known() {
     let ticket = context.join(join_v4());
     let pending = context.join_refused(ticket).member_id;
     let own = commit_as(&pending, 1, "topic", 1);
-    let answer = send(&mut context, in_transaction(PRODUCER, own));
+    let answer = context.commit_in_transaction(PRODUCER, own);
     assert_eq!(answer, Err(GroupError::UnknownMember));
 }
 
@@ -199,7 +183,7 @@ fn a_commit_does_not_keep_a_member_alive() {
         context.advance(i64::from(SESSION_MS) - 1);
         let own = commit_as(&group.members[0], group.generation, "topic", 1);
         match is_transactional {
-            true => send(&mut context, in_transaction(PRODUCER, own)),
+            true => context.commit_in_transaction(PRODUCER, own),
             false => context.commit(own),
         }
         .expect("the member is alive");
@@ -214,19 +198,19 @@ fn a_commit_does_not_keep_a_member_alive() {
 fn groups_that_are_not_there() {
     run_default(|context| {
         let own = commit_as("member", 1, "topic", 1);
-        let answer = send(context, in_transaction(PRODUCER, own));
+        let answer = context.commit_in_transaction(PRODUCER, own);
         assert_eq!(answer, Err(GroupError::IllegalGeneration));
         let nameless = CommitOffsets {
             group_id: String::new(),
             ..commit("topic", 0, 1)
         };
-        let answer = send(context, in_transaction(PRODUCER, nameless));
+        let answer = context.commit_in_transaction(PRODUCER, nameless);
         assert_eq!(answer, Err(GroupError::EmptyGroupId));
         assert!(context.log.is_empty());
 
         // A stranger's commit makes the group, with or without a member id.
         let stranger = commit_as("member", -1, "topic", 1);
-        let answer = send(context, in_transaction(PRODUCER, stranger));
+        let answer = context.commit_in_transaction(PRODUCER, stranger);
         assert_eq!(answer, Ok(()));
         assert_eq!(context.state(), GroupState::Empty);
         context.end_transaction(PRODUCER, Aborted);
@@ -263,14 +247,20 @@ fn what_is_too_large_is_refused() {
         // Nothing is left to write, so there is nothing of a transaction either.
         let mut none = mixed.clone();
         none.topics[0].partitions.pop();
-        assert_eq!(send(context, none), too_long);
+        assert_eq!(context.commit_transactional(none), too_long);
 
         let mut many = mixed.clone();
         many.topics[0].partitions = (0..10).map(|index| partition(index, "it")).collect();
-        assert_eq!(send(context, many), Err(GroupError::RecordsTooLarge));
+        assert_eq!(
+            context.commit_transactional(many),
+            Err(GroupError::RecordsTooLarge)
+        );
         let mut long = mixed;
         long.topics[0].name = "x".repeat(32_768);
-        assert_eq!(send(context, long), Err(GroupError::NameTooLong));
+        assert_eq!(
+            context.commit_transactional(long),
+            Err(GroupError::NameTooLong)
+        );
         assert_eq!(context.log_end(), 1);
     });
 }
@@ -298,17 +288,17 @@ fn deletions_forget_what_is_pending() {
     for deletion in [offsets, group, topics] {
         run_default(|context| {
             for producer in [PRODUCER, OTHER_PRODUCER] {
-                send(context, in_transaction(producer, commit("topic", 0, 2))).expect("accepted");
+                context
+                    .commit_in_transaction(producer, commit("topic", 0, 2))
+                    .expect("accepted");
             }
             context.ask(deletion.clone());
             assert_eq!(stable(context), Ok(None));
             context.end_transaction(PRODUCER, Committed);
             // What is committed after the deletion is not affected by it.
-            send(
-                context,
-                in_transaction(OTHER_PRODUCER, commit("topic", 0, 9)),
-            )
-            .expect("accepted");
+            context
+                .commit_in_transaction(OTHER_PRODUCER, commit("topic", 0, 9))
+                .expect("accepted");
             assert_eq!(stable(context), UNSTABLE);
             context.end_transaction(OTHER_PRODUCER, Committed);
             assert_eq!(stable(context), Ok(Some(9)));
@@ -326,7 +316,9 @@ fn nothing_expires_while_a_transaction_is_open() {
                 context.commit(commit("topic", 0, 1)).expect("accepted");
             }
             context.commit(commit("other", 0, 1)).expect("accepted");
-            send(context, in_transaction(PRODUCER, commit("topic", 0, 2))).expect("accepted");
+            context
+                .commit_in_transaction(PRODUCER, commit("topic", 0, 2))
+                .expect("accepted");
             context.advance(8 * DAY_MS);
             assert_eq!(context.committed("other"), None);
             assert_eq!(context.committed("topic"), has_committed.then_some(1));

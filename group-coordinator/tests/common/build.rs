@@ -2,14 +2,17 @@
 
 use bytes::Bytes;
 use klamm_group_coordinator::{
-    Command, CommitOffsets, CommitPartition, CommitTopic, GroupError, Heartbeat, JoinGroup,
-    LeaveGroup, LeavingMember, LeftMember, Protocol, Reply, SyncGroup, TopicId,
+    Command, CommitOffsets, CommitPartition, CommitTopic, CommitTransactionalOffsets, GroupError,
+    Heartbeat, JoinGroup, LeaveGroup, LeavingMember, LeftMember, ProducerId, Protocol, Reply,
+    SyncGroup, TopicId,
 };
 
 use super::{Context, GROUP};
 
 pub const SESSION_MS: i32 = 10_000;
 pub const REBALANCE_MS: i32 = 60_000;
+/// The epoch of every producer that commits in a transaction.
+pub const PRODUCER_EPOCH: i16 = 2;
 
 /// A join of a new dynamic member that is admitted without a second request, as before version 4.
 pub fn join() -> JoinGroup {
@@ -151,6 +154,22 @@ pub fn commit_as(member_id: &str, generation: i32, topic: &str, offset: i64) -> 
     }
 }
 
+/// A commit as one in a transaction.
+pub fn in_transaction(
+    producer_id: ProducerId,
+    commit: CommitOffsets,
+) -> CommitTransactionalOffsets {
+    CommitTransactionalOffsets {
+        group_id: commit.group_id,
+        producer_id,
+        producer_epoch: PRODUCER_EPOCH,
+        generation: commit.generation,
+        member_id: commit.member_id,
+        instance_id: commit.instance_id,
+        topics: commit.topics,
+    }
+}
+
 /// A group after its first sync.
 #[derive(Debug, Clone)]
 pub struct StableGroup {
@@ -224,6 +243,25 @@ impl Context {
     pub fn commit(&mut self, commit: CommitOffsets) -> Result<(), GroupError> {
         match self.ask(Command::CommitOffsets(commit)) {
             Reply::CommitOffsets(result) => result?[0].partitions[0].result,
+            other => panic!("not an answer to a commit: {other:?}"),
+        }
+    }
+
+    /// The same in a transaction of a producer.
+    pub fn commit_in_transaction(
+        &mut self,
+        producer_id: ProducerId,
+        commit: CommitOffsets,
+    ) -> Result<(), GroupError> {
+        self.commit_transactional(in_transaction(producer_id, commit))
+    }
+
+    pub fn commit_transactional(
+        &mut self,
+        commit: CommitTransactionalOffsets,
+    ) -> Result<(), GroupError> {
+        match self.ask(Command::CommitTransactionalOffsets(commit)) {
+            Reply::CommitTransactionalOffsets(result) => result?[0].partitions[0].result,
             other => panic!("not an answer to a commit: {other:?}"),
         }
     }
