@@ -1,5 +1,8 @@
 //! What the tests of this crate share.
 
+pub(crate) mod records;
+pub(crate) mod workload;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;

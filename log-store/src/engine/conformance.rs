@@ -1,11 +1,14 @@
 //! What every engine must do, as one suite that each of them runs.
 
+use std::io;
 use std::ops::ControlFlow;
 
-use super::{Engine, FirstBatch, IndexPace, ReadRange};
+use super::{
+    Engine, Filled, FirstBatch, IndexPace, ReadRange, ReplaceError, Replaced, SegmentRange,
+};
 use crate::batch::{Batch, BatchHeader, StampedBatch, stamp};
 use crate::partition::{AbortedTxn, EpochStart};
-use crate::testing::{NOW_MS, all_below, headers_of, plain_batch, read_headers};
+use crate::testing::{NOW_MS, all_below, batches_of, headers_of, plain_batch, read_headers};
 use crate::{LeaderEpoch, Offset, ProducerId};
 
 const PACE: IndexPace = IndexPace {
@@ -33,6 +36,9 @@ pub(super) fn run(subject: &mut impl Subject) {
     trims_whole_segments(&subject.create());
     truncates_at_batches(&subject.create());
     keeps_small_facts(&subject.create());
+    replaces_sealed_segments(&subject.create());
+    replaces_all_or_nothing(&subject.create());
+    keeps_what_was_replaced(subject);
     survives_being_closed(subject);
 }
 
@@ -215,6 +221,155 @@ fn keeps_small_facts(engine: &dyn Engine) {
 
     engine.save_log_start(Offset(4)).expect("saves");
     assert_eq!(engine.log_start(), Offset(4));
+}
+
+fn replaces_sealed_segments(engine: &dyn Engine) {
+    // Two segments become one with every other batch, while somebody has read the old ones.
+    let written = three_segments(engine);
+    for txn in [aborted(5), aborted(14), aborted(30)] {
+        engine.save_aborted(txn).expect("saves");
+    }
+    let before = engine.read(all_below(Offset(36))).expect("reads");
+    let kept: Vec<usize> = (0..8).step_by(2).collect();
+    let replaced = replace(engine, range(0, 24), &kept, vec![aborted(14)]);
+    assert_eq!(replaced.expect("replaces"), Replaced::Done);
+    assert_eq!(headers_of(&before), written);
+
+    let expected: Vec<BatchHeader> = kept
+        .iter()
+        .copied()
+        .chain(8..12)
+        .map(|index| written[index])
+        .collect();
+    assert_eq!(engine.start(), Offset(0));
+    assert_eq!(engine.end(), Offset(36));
+    for from in 0..36 {
+        let wanted = ReadRange {
+            from: Offset(from),
+            ..all_below(Offset(36))
+        };
+        let rest: Vec<BatchHeader> = expected
+            .iter()
+            .filter(|header| header.last_offset() >= Offset(from))
+            .copied()
+            .collect();
+        assert_eq!(read_headers(engine, wanted), rest, "from {from}");
+        assert_eq!(scan(engine, from), rest, "from {from}");
+    }
+    let segments = engine.segments();
+    assert_eq!(segments.len(), 2);
+    assert_eq!((segments[0].base, segments[0].end), (Offset(0), Offset(24)));
+    let kept_bytes: usize = expected[..4].iter().map(BatchHeader::total_bytes).sum();
+    assert_eq!(segments[0].bytes, kept_bytes as u64);
+    assert_eq!(segments[0].max_timestamp_ms, expected[0].max_timestamp_ms);
+    assert_eq!(engine.aborted().expect("looks"), [aborted(14), aborted(30)]);
+    // The producers of the segment that is gone are, those of the others are not.
+    assert_eq!(engine.producers(Offset(23)).expect("looks"), None);
+    assert_eq!(
+        engine.producers(Offset(24)).expect("looks"),
+        Some((Offset(24), b"at 24".to_vec()))
+    );
+    // Writing, trimming and another replacement go on.
+    let more = fill(engine, 36, 2, 3);
+    assert_eq!(read_headers(engine, all_below(Offset(42)))[8..], more);
+    let nothing = replace(engine, range(0, 24), &[], Vec::new());
+    assert_eq!(nothing.expect("replaces"), Replaced::Done);
+    assert_eq!(
+        read_headers(engine, all_below(Offset(42)))[..4],
+        written[8..]
+    );
+    assert_eq!(engine.segments()[0].bytes, 0);
+    engine.trim(Offset(24)).expect("trims");
+    assert_eq!(engine.start(), Offset(24));
+}
+
+fn replaces_all_or_nothing(engine: &dyn Engine) {
+    // Not what is active, what does not begin or end where segments do, what is given up or fails,
+    // what is trimmed meanwhile, and what is not the engine's any more.
+    let written = three_segments(engine);
+    let is_untouched = || {
+        assert_eq!(read_headers(engine, all_below(Offset(36))), written);
+        assert_eq!(engine.segments().len(), 3);
+    };
+    for wrong in [range(0, 36), range(24, 36), range(3, 24), range(0, 13)] {
+        let replaced = replace(engine, wrong, &[], Vec::new());
+        assert_eq!(replaced.expect("looks"), Replaced::NotNow, "{wrong:?}");
+        is_untouched();
+    }
+    let given_up = engine.replace(range(0, 24), PACE, &mut |_| Ok(Filled::GivenUp));
+    assert_eq!(given_up.expect("looks"), Replaced::NotNow);
+    is_untouched();
+    let failed = engine.replace(range(0, 24), PACE, &mut |_| {
+        Err(io::ErrorKind::StorageFull.into())
+    });
+    assert!(matches!(failed, Err(ReplaceError::Unchanged(_))));
+    is_untouched();
+    let trimmed = engine.replace(range(0, 24), PACE, &mut |_| {
+        engine.trim(Offset(12)).expect("trims");
+        Ok(Filled::Completely {
+            aborted: Vec::new(),
+        })
+    });
+    assert_eq!(trimmed.expect("looks"), Replaced::NotNow);
+    assert_eq!(read_headers(engine, all_below(Offset(36))), written[4..]);
+    engine.retire();
+    let late = engine.replace(range(12, 24), PACE, &mut |_| {
+        Ok(Filled::Completely {
+            aborted: Vec::new(),
+        })
+    });
+    assert_eq!(late.expect("looks"), Replaced::NotNow);
+    assert_eq!(read_headers(engine, all_below(Offset(36))), written[4..]);
+}
+
+fn keeps_what_was_replaced<S: Subject>(subject: &mut S) {
+    let engine = subject.create();
+    let written = three_segments(&engine);
+    engine.save_aborted(aborted(5)).expect("saves");
+    let replaced = replace(&engine, range(0, 24), &[1, 7], vec![aborted(5)]);
+    assert_eq!(replaced.expect("replaces"), Replaced::Done);
+    engine.save_cleaned_to(Offset(24)).expect("saves");
+    assert_eq!(engine.cleaned_to(), Some(Offset(24)));
+    let expected = [&[written[1], written[7]], &written[8..]].concat();
+    let segments = engine.segments();
+    engine.close(b"closing").expect("closes");
+    let Some(engine) = subject.reopen(engine) else {
+        return;
+    };
+    assert_eq!(engine.cleaned_to(), Some(Offset(24)));
+    assert_eq!(engine.aborted().expect("looks"), [aborted(5)]);
+    assert_eq!(read_headers(&engine, all_below(Offset(36))), expected);
+    for (before, after) in segments.iter().zip(engine.segments()) {
+        assert_eq!((before.base, before.end), (after.base, after.end));
+        assert_eq!(before.bytes, after.bytes);
+        assert_eq!(before.max_timestamp_ms, after.max_timestamp_ms);
+        assert_eq!(before.index_entries, after.index_entries);
+    }
+}
+
+/// Replaces the segments of `range` by the batches at these places among all of them.
+fn replace(
+    engine: &dyn Engine,
+    range: SegmentRange,
+    kept: &[usize],
+    aborted: Vec<AbortedTxn>,
+) -> Result<Replaced, ReplaceError> {
+    let batches = batches_of(&engine.read(all_below(engine.end())).expect("reads"));
+    engine.replace(range, PACE, &mut |sink| {
+        for &index in kept {
+            sink.push(&batches[index])?;
+        }
+        Ok(Filled::Completely {
+            aborted: aborted.clone(),
+        })
+    })
+}
+
+fn range(base: i64, end: i64) -> SegmentRange {
+    SegmentRange {
+        base: Offset(base),
+        end: Offset(end),
+    }
 }
 
 fn survives_being_closed<S: Subject>(subject: &mut S) {

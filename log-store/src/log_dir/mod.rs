@@ -16,6 +16,8 @@
 
 mod clean_shutdown;
 #[cfg(test)]
+mod compaction_crash_tests;
+#[cfg(test)]
 mod crash_tests;
 mod error;
 mod meta;

@@ -179,7 +179,9 @@ impl<'a> Window<'a> {
         let buffered_end = self.position + self.buffer.len() as u64;
         let is_buffered = position >= self.position && position + bytes_min as u64 <= buffered_end;
         if !is_buffered {
-            self.buffer.resize(WINDOW_BYTES, 0);
+            let left_bytes = self.file_bytes.saturating_sub(position);
+            let wanted_bytes = left_bytes.min(WINDOW_BYTES as u64);
+            self.buffer.resize(wanted_bytes as usize, 0);
             let read_bytes = self.file.read_at(&mut self.buffer, position)?;
             self.buffer.truncate(read_bytes);
             self.position = position;

@@ -104,6 +104,9 @@ pub struct DiskEngine {
     reshaping: Mutex<Reshaping>,
     /// One sync at a time: a second one would not know what the first is still at.
     syncing: Mutex<()>,
+    /// Held while a segment is begun, and while names are made to last: the name of a segment must
+    /// not, unless the bytes before it do.
+    naming: Mutex<()>,
     snapshots: Mutex<BTreeSet<Offset>>,
     sealed_open: Mutex<VecDeque<Arc<Segment>>>,
     /// Whether anything was changed since the log was opened cleanly.
@@ -111,18 +114,25 @@ pub struct DiskEngine {
 }
 
 impl Unsynced {
-    /// Syncs all of it. A file that has been trimmed meanwhile needs none.
+    /// Syncs all of it.
     fn sync(&self, fs: &dyn Fs) -> io::Result<()> {
+        self.sync_files(fs)?;
+        self.sync_dirs(fs)
+    }
+
+    /// A file that has been trimmed meanwhile needs no sync.
+    fn sync_files(&self, fs: &dyn Fs) -> io::Result<()> {
         for path in &self.files {
             match fs.open(path, OpenMode::Update) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 opened => opened?.sync()?,
             }
         }
-        for dir in &self.dirs {
-            fs.sync_dir(dir)?;
-        }
         Ok(())
+    }
+
+    fn sync_dirs(&self, fs: &dyn Fs) -> io::Result<()> {
+        self.dirs.iter().try_for_each(|dir| fs.sync_dir(dir))
     }
 }
 
@@ -187,6 +197,7 @@ impl DiskEngine {
             }),
             reshaping: Mutex::new(Reshaping::default()),
             syncing: Mutex::new(()),
+            naming: Mutex::new(()),
             snapshots: Mutex::new(loaded.snapshots),
             sealed_open: Mutex::new(VecDeque::new()),
             is_changed: AtomicBool::new(loaded.recovered_from.is_some()),

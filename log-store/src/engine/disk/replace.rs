@@ -103,7 +103,7 @@ impl DiskEngine {
                 &fs::with_suffix(path, SWAP_SUFFIX),
             )?;
         }
-        fs.sync_dir(&self.dir)?;
+        self.sync_directory()?;
 
         let new = Arc::new(Segment::new(&self.dir, staged.stat));
         // Open until its files have their names.
@@ -124,10 +124,16 @@ impl DiskEngine {
         for path in &staged.paths {
             fs.rename(&fs::with_suffix(path, SWAP_SUFFIX), path)?;
         }
-        fs.sync_dir(&self.dir)?;
+        self.sync_directory()?;
         self.remove_snapshots((Bound::Excluded(range.base), Bound::Excluded(range.end)))?;
         self.keep_open(new);
         Ok(())
+    }
+
+    /// Not the names alone: that of the active segment must not last before what precedes it does.
+    fn sync_directory(&self) -> io::Result<()> {
+        self.sync_later([]);
+        self.sync_written().map(|_| ())
     }
 
     /// Removes what was staged. What cannot be removed now is, when the log is opened again or the

@@ -46,6 +46,8 @@ struct State {
     writes_left: Option<u64>,
     /// Syncs that still succeed.
     syncs_left: Option<u64>,
+    /// Calls that still succeed of those that change anything, or make it last.
+    calls_left: Option<u64>,
     sync_count: u64,
 }
 
@@ -197,7 +199,20 @@ impl State {
         self.journal.push(change);
     }
 
+    /// One call that changes something.
+    fn call(&mut self) -> io::Result<()> {
+        match &mut self.calls_left {
+            Some(0) => Err(io::Error::other("injected failure")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     fn sync(&mut self, is_covered: impl Fn(&Change) -> bool) -> io::Result<()> {
+        self.call()?;
         if let Some(left) = &mut self.syncs_left {
             if *left == 0 {
                 return Err(io::Error::other("injected sync failure"));
@@ -252,10 +267,16 @@ impl SimFs {
         self.lock_state().syncs_left = Some(count);
     }
 
+    /// Lets `count` more calls succeed that change anything or make it last, and no more.
+    pub(crate) fn fail_calls_after(&self, count: u64) {
+        self.lock_state().calls_left = Some(count);
+    }
+
     pub(crate) fn heal(&self) {
         let mut state = self.lock_state();
         state.writes_left = None;
         state.syncs_left = None;
+        state.calls_left = None;
     }
 
     /// Syncs that succeeded.
@@ -388,6 +409,7 @@ impl Fs for SimFs {
         };
         let id = match (found, mode) {
             (Some(id), OpenMode::Replace) => {
+                state.call()?;
                 state.change(Change::SetLen { id, bytes: 0 });
                 id
             }
@@ -398,6 +420,7 @@ impl Fs for SimFs {
                 if parent != Some(&Node::Dir) {
                     return Err(not_found(path));
                 }
+                state.call()?;
                 state.last_id += 1;
                 let id = state.last_id;
                 state.seen.files.insert(id, Vec::new());
@@ -421,6 +444,7 @@ impl Fs for SimFs {
         if !state.seen.names.contains_key(from) {
             return Err(not_found(from));
         }
+        state.call()?;
         state.change(Change::Rename {
             from: from.to_owned(),
             to: to.to_owned(),
@@ -433,6 +457,7 @@ impl Fs for SimFs {
         if !state.seen.names.contains_key(path) {
             return Err(not_found(path));
         }
+        state.call()?;
         state.change(Change::Name {
             path: path.to_owned(),
             node: None,
@@ -506,6 +531,7 @@ impl FsFile for SimFile {
             .flat_map(|piece| piece.iter().copied())
             .collect();
         let mut state = self.fs.lock_state();
+        state.call()?;
         let fails = state.writes_left == Some(0);
         if let Some(left) = &mut state.writes_left {
             *left = left.saturating_sub(1);
@@ -539,6 +565,7 @@ impl FsFile for SimFile {
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
         let mut state = self.fs.lock_state();
+        state.call()?;
         if state.writes_left == Some(0) {
             return Err(io::Error::other("injected failure"));
         }

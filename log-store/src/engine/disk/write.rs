@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::fs;
 use super::index::Index;
 use super::segment::Segment;
-use super::{DiskEngine, checkpoint, lock, names};
+use super::{DiskEngine, Unsaved, checkpoint, lock, names};
 use crate::Offset;
 use crate::batch::StampedBatch;
 use crate::engine::{Engine, IndexPace};
@@ -56,6 +56,7 @@ impl DiskEngine {
         if sealed.base() == base {
             return Ok(());
         }
+        let _naming = lock(&self.naming);
         self.write_snapshot(base, producers)?;
         let new = Arc::new(Segment::empty(&self.dir, base, now_ms));
         new.open(&*self.fs, self.pace)?;
@@ -77,18 +78,32 @@ impl DiskEngine {
             let mut unsaved = lock(&self.unsaved);
             (std::mem::take(&mut *unsaved), self.active())
         };
-        unsaved.names.sync(&*self.fs)?;
+        unsaved.names.sync_files(&*self.fs)?;
         if self.durable_end() < end
             && let Some(opened) = active.opened()
         {
             opened.file.sync()?;
         }
-        if let Some(epochs) = unsaved.epochs {
-            let path = self.dir.join(names::EPOCHS_FILE);
-            checkpoint::write_epochs(&*self.fs, &path, &epochs)?;
+        if !unsaved.names.dirs.is_empty() || unsaved.epochs.is_some() {
+            self.sync_names(unsaved)?;
         }
         self.durable_end.fetch_max(end.0, Ordering::AcqRel);
         Ok(end)
+    }
+
+    /// Makes the names in the log's directory last, once the bytes are that must last before them.
+    fn sync_names(&self, mut unsaved: Unsaved) -> io::Result<()> {
+        let _naming = lock(&self.naming);
+        // A segment may have been sealed since.
+        let late = std::mem::take(&mut *lock(&self.unsaved));
+        late.names.sync_files(&*self.fs)?;
+        unsaved.names.dirs.extend(late.names.dirs);
+        unsaved.names.sync_dirs(&*self.fs)?;
+        if let Some(epochs) = late.epochs.or(unsaved.epochs) {
+            let path = self.dir.join(names::EPOCHS_FILE);
+            checkpoint::write_epochs(&*self.fs, &path, &epochs)?;
+        }
+        Ok(())
     }
 
     /// The next sync covers these files, and the names in the log's directory.

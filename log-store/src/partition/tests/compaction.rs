@@ -1,7 +1,8 @@
 //! What compaction keeps and what it drops. The cases are those of Kafka's `LogCleanerTest` and
 //! `LogCleanerManagerTest`.
 
-use super::records::{self, Seen, Write};
+use std::sync::Arc;
+
 use super::{OnDisk, in_memory};
 use crate::batch::{Codec, Compression, EndMarker, NO_SEQUENCE, TimestampType};
 use crate::engine::FirstBatch;
@@ -9,10 +10,9 @@ use crate::partition::{
     AppendOptions, CleanError, CleanReport, Cleaner, CleanerSettings, Cleanup, Compaction,
     Durability, LogOptions, Partition, ReadLimit, Throttle,
 };
+use crate::testing::records::{self, Seen, Write};
 use crate::testing::{NOW_MS, append, headers_of, plain_batch};
 use crate::{Offset, ProducerEpoch, ProducerId};
-use std::sync::Arc;
-
 const RETENTION_MS: i64 = 1000;
 
 fn options() -> LogOptions {

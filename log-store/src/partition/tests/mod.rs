@@ -4,7 +4,6 @@ mod committing;
 mod compaction;
 mod producing;
 mod reading;
-mod records;
 mod transactions;
 mod verification;
 mod waiting;

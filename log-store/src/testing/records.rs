@@ -7,24 +7,23 @@ use crate::batch::{
     NO_SEQUENCE, TimestampType,
 };
 use crate::engine::FirstBatch;
-use crate::partition::marker::Control;
 use crate::partition::{Partition, ReadLimit};
 use crate::testing::{NOW_MS, batches_of};
 use crate::{Offset, ProducerEpoch, ProducerId};
 
 /// One batch, all of whose records have the same headers.
 #[derive(Clone, Copy)]
-pub(super) struct Write<'a> {
-    pub(super) producer: Option<(i64, i16, i32)>,
-    pub(super) is_transactional: bool,
-    pub(super) compression: Compression,
-    pub(super) timestamp_type: TimestampType,
-    pub(super) records: &'a [(&'a str, Option<&'a str>)],
-    pub(super) headers: &'a [(&'a [u8], Option<&'a [u8]>)],
+pub(crate) struct Write<'a> {
+    pub(crate) producer: Option<(i64, i16, i32)>,
+    pub(crate) is_transactional: bool,
+    pub(crate) compression: Compression,
+    pub(crate) timestamp_type: TimestampType,
+    pub(crate) records: &'a [(&'a str, Option<&'a str>)],
+    pub(crate) headers: &'a [(&'a [u8], Option<&'a [u8]>)],
 }
 
 impl<'a> Write<'a> {
-    pub(super) fn plain(records: &'a [(&'a str, Option<&'a str>)]) -> Write<'a> {
+    pub(crate) fn plain(records: &'a [(&'a str, Option<&'a str>)]) -> Write<'a> {
         Write {
             producer: None,
             is_transactional: false,
@@ -35,7 +34,7 @@ impl<'a> Write<'a> {
         }
     }
 
-    pub(super) fn idempotent(
+    pub(crate) fn idempotent(
         producer_id: i64,
         epoch: i16,
         sequence: i32,
@@ -47,7 +46,7 @@ impl<'a> Write<'a> {
         }
     }
 
-    pub(super) fn of_txn(
+    pub(crate) fn of_txn(
         producer_id: i64,
         epoch: i16,
         sequence: i32,
@@ -59,7 +58,7 @@ impl<'a> Write<'a> {
         }
     }
 
-    pub(super) fn batch(&self) -> Batch {
+    pub(crate) fn batch(&self) -> Batch {
         let (producer_id, producer_epoch, base_sequence) =
             self.producer.unwrap_or((-1, -1, NO_SEQUENCE));
         let mut builder = BatchBuilder::new(BatchSettings {
@@ -89,23 +88,23 @@ impl<'a> Write<'a> {
 
 /// A record as a reader gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) offset: Offset,
-    pub(super) timestamp_ms: i64,
-    pub(super) key: Vec<u8>,
-    pub(super) value: Option<Vec<u8>>,
-    pub(super) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+pub(crate) struct Seen {
+    pub(crate) offset: Offset,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 impl Seen {
-    pub(super) fn into_text(self) -> (i64, String, Option<String>) {
+    pub(crate) fn into_text(self) -> (i64, String, Option<String>) {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         (self.offset.0, text(self.key), self.value.map(text))
     }
 }
 
 /// The data records from `from` on, as a reader gets them that does not ask about transactions.
-pub(super) fn read(log: &Partition, from: Offset, limit: ReadLimit) -> Vec<Seen> {
+pub(crate) fn read(log: &Partition, from: Offset, limit: ReadLimit) -> Vec<Seen> {
     let mut seen = Vec::new();
     for batch in batches(log, from, limit) {
         if !batch.header().attributes.is_control() {
@@ -117,7 +116,7 @@ pub(super) fn read(log: &Partition, from: Offset, limit: ReadLimit) -> Vec<Seen>
 
 /// The records of committed transactions and of none, as a consumer finds them: by the list of
 /// aborted transactions and by the markers.
-pub(super) fn read_committed(log: &Partition, from: Offset) -> Vec<Seen> {
+pub(crate) fn read_committed(log: &Partition, from: Offset) -> Vec<Seen> {
     let batches = batches(log, from, ReadLimit::LastStable);
     let end = batches
         .last()
@@ -133,9 +132,7 @@ pub(super) fn read_committed(log: &Partition, from: Offset) -> Vec<Seen> {
             void.insert(txn.producer_id);
         }
         if header.attributes.is_control() {
-            if let Control::EndTxn(marker) = Control::of(&batch)
-                && marker.outcome == EndMarker::Abort
-            {
+            if is_abort(&batch) {
                 void.remove(&header.producer_id);
             }
         } else if !header.attributes.is_transactional() || !void.contains(&header.producer_id) {
@@ -145,7 +142,7 @@ pub(super) fn read_committed(log: &Partition, from: Offset) -> Vec<Seen> {
     seen
 }
 
-pub(super) fn headers(log: &Partition) -> Vec<BatchHeader> {
+pub(crate) fn headers(log: &Partition) -> Vec<BatchHeader> {
     batches(log, log.log_start(), ReadLimit::LogEnd)
         .iter()
         .map(|batch| *batch.header())
@@ -153,7 +150,7 @@ pub(super) fn headers(log: &Partition) -> Vec<BatchHeader> {
 }
 
 /// Where the markers are that still say something.
-pub(super) fn control_offsets(log: &Partition) -> Vec<i64> {
+pub(crate) fn control_offsets(log: &Partition) -> Vec<i64> {
     headers(log)
         .iter()
         .filter(|header| header.attributes.is_control() && header.record_count > 0)
@@ -166,6 +163,15 @@ fn batches(log: &Partition, from: Offset, limit: ReadLimit) -> Vec<Batch> {
         .read(from, usize::MAX >> 1, FirstBatch::Always, limit)
         .expect("it can be read");
     batches_of(&read.slices)
+}
+
+fn is_abort(batch: &Batch) -> bool {
+    let section = batch.records(1 << 20).expect("markers are not compressed");
+    let marker = section.iter().next().and_then(|record| {
+        let record = record.expect("it can be read");
+        EndMarker::parse(&record)
+    });
+    marker.is_some_and(|(marker, _)| marker == EndMarker::Abort)
 }
 
 fn records_of(batch: &Batch, from: Offset, seen: &mut Vec<Seen>) {
