@@ -17,7 +17,7 @@ use crate::txn::{
 /// The state machine behind one partition of `__transaction_state`.
 ///
 /// All state is that of the records, whether they were read from the log or made a moment ago; what is not in them
-/// (see [`Transaction::last_epoch`] and [`TxnShard::reserve_producer_id`]) may be lost at any time.
+/// (see `Transaction::last_epoch` and [`TxnShard::reserve_producer_id`]) may be lost at any time.
 #[derive(Debug)]
 pub struct TxnShard {
     pub(super) config: TxnConfig,
