@@ -28,6 +28,8 @@ mod side_files;
 pub(crate) mod sim_fs;
 mod swap;
 #[cfg(test)]
+mod swap_tests;
+#[cfg(test)]
 mod tests;
 mod trim;
 mod txn_index;
