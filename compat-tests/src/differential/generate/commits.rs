@@ -144,6 +144,11 @@ pub fn commit_first(draft: &mut Draft<'_>, group: &str) {
 pub fn delete(draft: &mut Draft<'_>) {
     let group = draft.group_name();
     commit_first(draft, &group);
+    delete_from(draft, &group);
+}
+
+/// OffsetDelete, mostly of this group.
+pub fn delete_from(draft: &mut Draft<'_>, group: &str) {
     let topics = draft.some_topics(2);
     let topics: Vec<_> = topics
         .into_iter()
@@ -160,12 +165,7 @@ pub fn delete(draft: &mut Draft<'_>) {
         })
         .collect();
     let body = object([
-        (
-            "groupId",
-            draft
-                .mostly(group, &[String::new(), "nobody".to_owned()])
-                .into(),
-        ),
+        ("groupId", draft.mostly(group, &["", "nobody"]).into()),
         ("topics", array(topics)),
     ]);
     draft.ask_with(OFFSET_DELETE, body);

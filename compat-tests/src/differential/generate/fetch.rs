@@ -34,20 +34,37 @@ pub fn sessionless(draft: &mut Draft<'_>) {
     draft.ask_with(FETCH, body);
 }
 
-/// A fetch of everything that is committed (or of all that is there), which is answered at once.
-pub fn from_the_beginning(topic: &TopicRef, partitions: &[i32], is_committed: bool) -> Template {
+/// A fetch of what is committed (or of all that is there), which is answered at once: from the beginning, or from
+/// within transactions that began before.
+pub fn of_transactions(
+    draft: &mut Draft<'_>,
+    topic: &TopicRef,
+    partitions: &[i32],
+    is_committed: bool,
+) -> Template {
+    let from_the_beginning = draft.chance(0.6);
     let partitions = partitions.iter().map(|partition| {
+        let offset = if from_the_beginning {
+            0
+        } else {
+            let end = draft.next_offset(&topic.name, *partition);
+            draft.between(0..=end)
+        };
         object([
             ("partition", (*partition).into()),
             ("currentLeaderEpoch", (-1).into()),
-            ("fetchOffset", 0_i64.into()),
-            ("partitionMaxBytes", (1 << 20).into()),
+            ("fetchOffset", offset.into()),
+            (
+                "partitionMaxBytes",
+                draft.nearly_always(1 << 20, &[150, 300, 1]).into(),
+            ),
         ])
     });
+    let partitions = array(partitions.collect::<Vec<_>>());
     let topic = object([
         ("topic", topic.name.as_str().into()),
         ("topicId", topic.id.clone()),
-        ("partitions", array(partitions)),
+        ("partitions", partitions),
     ]);
     object([
         ("maxWaitMs", 0.into()),

@@ -9,7 +9,7 @@ use crate::differential::template::{Template, array, object};
 const FIND_COORDINATOR: i16 = 10;
 const DESCRIBE_GROUPS: i16 = 15;
 const LIST_GROUPS: i16 = 16;
-const DELETE_GROUPS: i16 = 42;
+pub const DELETE_GROUPS: i16 = 42;
 
 /// Key types: groups, and numbers that mean nothing. Transactions and share groups bring topics of their own into being.
 const KEY_TYPES: &[i16] = &[0, 0, 3, -1];

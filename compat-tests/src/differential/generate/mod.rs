@@ -42,7 +42,9 @@ const fn family(apis: &'static [i16], weight: u32, draw: fn(&mut Draft<'_>)) -> 
 }
 
 /// What a transaction touches.
-const TRANSACTIONAL: &[i16] = &[0, 1, 2, 9, 11, 13, 14, 22, 24, 25, 26, 28, 61, 65, 66];
+const TRANSACTIONAL: &[i16] = &[
+    0, 1, 2, 9, 11, 13, 14, 22, 24, 25, 26, 28, 42, 47, 61, 65, 66,
+];
 
 /// Conversations that are whole sequences, and how many sequences there are for one of them, the rarest first.
 const RARE_FAMILIES: &[(u64, Family)] = &[
@@ -98,6 +100,7 @@ const FAMILIES: &[Family] = &[
     family(TRANSACTIONAL, 6, transactions::explicit),
     family(TRANSACTIONAL, 6, transactions::implicit),
     family(TRANSACTIONAL, 5, transactions::fencing),
+    family(TRANSACTIONAL, 4, transactions::interleaved),
     family(TRANSACTIONAL, 4, transactions::offsets),
     family(&[0, 1, 22, 24, 26, 27], 4, transactions::markers),
     family(&[24, 25, 26, 27, 28], 6, transactions::strangers),

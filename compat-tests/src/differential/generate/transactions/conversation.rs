@@ -117,3 +117,21 @@ pub fn fencing(draft: &mut Draft<'_>) {
     fill(draft, &mut successor);
     end(draft, &mut successor);
 }
+
+/// Two clients with transactions of their own, open at the same time and ended in any order.
+pub fn interleaved(draft: &mut Draft<'_>) {
+    let protocol = draft.pick(&[Protocol::Explicit, Protocol::Implicit]);
+    let mut producers = [(); 2].map(|()| Producer::start(draft, protocol));
+    for _ in 0..draft.between(4..=9) {
+        let producer = &mut producers[draft.between(0..=1) as usize];
+        match draft.weighted(&[2, 5, 3, 3]) {
+            0 => producer.add_partitions(draft),
+            1 => producer.write(draft),
+            2 => {
+                let committed = draft.chance(0.4);
+                producer.end(draft, committed);
+            }
+            _ => observe(draft, producer),
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use super::super::cluster::API_VERSIONS;
 use super::super::commits::{OFFSET_FETCH, fetch_topics};
 use super::super::draft::{Draft, TopicRef};
-use super::super::fetch::{FETCH, from_the_beginning};
+use super::super::fetch::{FETCH, of_transactions};
 use super::super::offsets::LIST_OFFSETS;
 use super::claim::Claim;
 use super::offsets::transactional_group;
@@ -66,7 +66,7 @@ fn fetch(draft: &mut Draft<'_>) {
         return;
     };
     let is_committed = draft.chance(0.75);
-    let body = from_the_beginning(&topic, &partitions, is_committed);
+    let body = of_transactions(draft, &topic, &partitions, is_committed);
     draft.ask_with(FETCH, body);
 }
 

@@ -10,7 +10,7 @@ mod offsets;
 mod producer;
 mod strangers;
 
-pub use conversation::{explicit, fencing, implicit, oldest};
+pub use conversation::{explicit, fencing, implicit, interleaved, oldest};
 pub use exhaustion::exhaustion;
 pub use inspect::{describe_producers, describe_transactions, features, list_transactions};
 pub use markers::markers;

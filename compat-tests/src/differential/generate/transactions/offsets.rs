@@ -1,11 +1,14 @@
 //! Offsets in transactions, with and without a member of the group behind them.
 
+use super::super::commits::{commit_first, delete_from};
 use super::super::draft::Draft;
+use super::super::groups::DELETE_GROUPS;
 use super::super::members::{self, Member};
 use super::claim::Protocol;
 use super::inspect::{fetch_offsets, observe};
 use super::producer::Producer;
 use crate::differential::plan::Request;
+use crate::differential::template::{array, object};
 
 /// A group whose offsets transactions commit.
 pub fn transactional_group(draft: &mut Draft<'_>) -> String {
@@ -48,11 +51,25 @@ pub fn offsets(draft: &mut Draft<'_>) {
 }
 
 fn look(draft: &mut Draft<'_>, group: &str, producer: &Producer) {
-    if draft.chance(0.8) {
-        let request = fetch_offsets(draft, group);
-        draft.ask(request);
-    } else {
-        observe(draft, producer);
+    match draft.weighted(&[7, 2, 1]) {
+        0 => {
+            let request = fetch_offsets(draft, group);
+            draft.ask(request);
+        }
+        1 => observe(draft, producer),
+        _ => interfere(draft, group),
+    }
+}
+
+/// Somebody else changes the group, or its offsets, that a transaction is about to change.
+fn interfere(draft: &mut Draft<'_>, group: &str) {
+    match draft.weighted(&[2, 2, 1]) {
+        0 => commit_first(draft, group),
+        1 => delete_from(draft, group),
+        _ => {
+            let body = object([("groupsNames", array([group]))]);
+            draft.ask_with(DELETE_GROUPS, body);
+        }
     }
 }
 
