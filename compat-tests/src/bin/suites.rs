@@ -7,7 +7,7 @@ use klamm_compat_tests::suites::{Options, ServerKind, run};
 
 #[derive(Parser)]
 #[command(
-    about = "Runs the suites of librdkafka, franz-go, rust-rdkafka and rskafka, and compares with Apache Kafka's results"
+    about = "Runs the suites of librdkafka, franz-go, rust-rdkafka and rskafka and Kafka's own exactly-once programs, and compares with Apache Kafka's results"
 )]
 struct Arguments {
     /// The server under test.

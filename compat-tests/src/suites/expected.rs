@@ -142,7 +142,7 @@ fn is_false(fact: &bool) -> bool {
 mod tests {
     use super::*;
 
-    const SUITES: [&str; 4] = ["franz-go", "librdkafka", "rdkafka", "rskafka"];
+    const SUITES: [&str; 5] = ["franz-go", "kafka-eos", "librdkafka", "rdkafka", "rskafka"];
 
     #[test]
     fn what_is_written_is_read_back() {

@@ -8,6 +8,7 @@ mod case;
 mod compare;
 mod expected;
 mod failure;
+mod kafka_eos;
 mod kgo;
 mod librdkafka;
 mod process;

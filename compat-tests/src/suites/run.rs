@@ -9,6 +9,7 @@ use crate::suites::case::{Case, Suite, Verdict};
 use crate::suites::compare::{Standing, is_comparable};
 use crate::suites::expected::Expected;
 use crate::suites::failure::{Failure, Outcome};
+use crate::suites::kafka_eos::KAFKA_EOS;
 use crate::suites::kgo::KGO;
 use crate::suites::librdkafka::LIBRDKAFKA;
 use crate::suites::report::{Tally, print_result, print_table};
@@ -18,7 +19,7 @@ use crate::suites::server::{Server, ServerKind};
 use crate::suites::workshop::Workshop;
 
 /// In the order in which they are built: the Rust suites need the library of the first.
-const SUITES: [&dyn Suite; 4] = [&LIBRDKAFKA, &KGO, &RDKAFKA, &RSKAFKA];
+const SUITES: [&dyn Suite; 5] = [&LIBRDKAFKA, &KGO, &RDKAFKA, &RSKAFKA, &KAFKA_EOS];
 
 /// A test that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
