@@ -59,7 +59,7 @@ func (a *actor) birth() (*txnClient, error) {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMaxWait(200 * time.Millisecond),
-		kgo.SessionTimeout(3 * time.Second),
+		kgo.SessionTimeout(1500 * time.Millisecond),
 		kgo.RebalanceTimeout(5 * time.Second),
 		kgo.HeartbeatInterval(300 * time.Millisecond),
 	}
@@ -117,7 +117,7 @@ func (a *actor) plan(c *txnClient) []write {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
-	fetches := c.session.PollRecords(ctx, 40)
+	fetches := c.session.PollRecords(ctx, 60)
 	fetches.EachRecord(func(r *kgo.Record) {
 		writes = append(writes, write{outputTopic, r.Partition % outputPartitions, r})
 		if a.random.IntN(10) == 0 {
@@ -129,7 +129,12 @@ func (a *actor) plan(c *txnClient) []write {
 
 // finish ends a filled transaction in one of the ways that transactions end; false when the life is over with it.
 func (a *actor) finish(ctx context.Context, c *txnClient, transaction int64) bool {
-	switch dice := a.random.IntN(100); {
+	dice := a.random.IntN(100)
+	if a.isCopier && dice >= 86 && a.random.IntN(2) == 0 {
+		// A member that is lost stops its group for a while: half as often.
+		dice = 0
+	}
+	switch {
 	case dice < 72:
 		if c.end(ctx, transaction, kgo.TryCommit) {
 			return true

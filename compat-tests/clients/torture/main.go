@@ -101,7 +101,7 @@ func mustRead(bootstrap, name string, isCommitted, isFinal bool) *reader {
 	return r
 }
 
-// start sets actors going; every second speaks the older protocol, every third copier is a static member.
+// start sets actors going; every second speaks the older protocol, and two of three copiers are static members.
 func start(bootstrap string, seed uint64, kind string, count int, stopping *atomic.Bool) *sync.WaitGroup {
 	var group sync.WaitGroup
 	for i := range count {
@@ -109,7 +109,7 @@ func start(bootstrap string, seed uint64, kind string, count int, stopping *atom
 			bootstrap: bootstrap,
 			name:      fmt.Sprintf("%s-%d", kind, i),
 			isCopier:  kind == "copier",
-			isStatic:  i%3 == 2,
+			isStatic:  i%3 != 2,
 			isOld:     i%2 == 1,
 			random:    rand.New(rand.NewPCG(seed, uint64(len(kind)*1000+int(kind[0])*100+i))),
 			stopping:  stopping,
