@@ -4,10 +4,11 @@
 mod transactions_common;
 
 use klamm_group_coordinator::txn::{
-    EndTransaction, ProducerIdentity, TransactionState, TxnCommand, TxnError, TxnReply,
+    AddPartitions, EndTransaction, InitProducerId, MarkersWritten, ProducerIdentity,
+    TransactionState, TxnCommand, TxnConfig, TxnError, TxnPartition, TxnReply, TxnShard,
     WriteMarkers,
 };
-use klamm_group_coordinator::{ProducerId, TransactionOutcome};
+use klamm_group_coordinator::{Millis, ProducerId, Ticket, TransactionOutcome};
 use transactions_common::*;
 
 use TransactionOutcome::{Aborted, Committed};
@@ -329,4 +330,77 @@ fn an_ending_transaction_that_is_found_is_completed() {
     context.seed(record);
     context.write_markers(ID);
     assert_eq!(context.state(), TransactionState::CompleteCommit);
+}
+
+/// Some partitions have their marker, one cannot be reached: the description shows who is waited for.
+#[test]
+fn a_transaction_that_is_ending_names_the_partitions_it_waits_for() {
+    let mut shard = TxnShard::new(TxnConfig::default(), 0);
+    let mut now_ms = 0;
+    let mut send = |command| {
+        now_ms += 1;
+        shard.handle(Millis(now_ms), Ticket(now_ms as u64), command)
+    };
+    send(TxnCommand::InitProducerId(InitProducerId {
+        transactional_id: ID.to_owned(),
+        timeout_ms: 60_000,
+        enable_two_phase_commit: false,
+        keep_prepared: false,
+        expected: None,
+        fresh_producer_id: Some(ProducerId(FIRST_PRODUCER)),
+    }));
+    let partitions: Vec<TxnPartition> = (0..3)
+        .map(|partition| TxnPartition {
+            topic: "t".to_owned(),
+            partition,
+        })
+        .collect();
+    send(TxnCommand::AddPartitions(AddPartitions {
+        transactional_id: ID.to_owned(),
+        producer_id: ProducerId(FIRST_PRODUCER),
+        producer_epoch: 0,
+        partitions: partitions.clone(),
+        client_version: 2,
+    }));
+    let mut step = send(TxnCommand::EndTransaction(EndTransaction {
+        transactional_id: ID.to_owned(),
+        producer_id: ProducerId(FIRST_PRODUCER),
+        producer_epoch: 0,
+        outcome: Committed,
+        client_version: 2,
+        fresh_producer_id: None,
+    }));
+    let markers = step.markers.remove(0);
+    assert_eq!(markers.partitions, partitions);
+    let mut report = |missing: &[TxnPartition]| {
+        let step = send(TxnCommand::MarkersWritten(MarkersWritten {
+            transactional_id: ID.to_owned(),
+            producer_id: markers.producer_id,
+            producer_epoch: markers.producer_epoch,
+            missing: missing.to_vec(),
+        }));
+        let described = send(TxnCommand::DescribeTransaction {
+            transactional_id: ID.to_owned(),
+        });
+        match &described.replies[0].1 {
+            TxnReply::DescribeTransaction(Ok(described)) => (
+                step.records.len(),
+                described.state,
+                described.partitions.clone(),
+            ),
+            other => panic!("not a description: {other:?}"),
+        }
+    };
+    let waiting = (
+        0,
+        TransactionState::PrepareCommit,
+        partitions[1..2].to_vec(),
+    );
+    assert_eq!(report(&partitions[1..2]), waiting);
+    // What was written once is not missed again.
+    assert_eq!(report(&partitions), waiting);
+    assert_eq!(
+        report(&[]),
+        (1, TransactionState::CompleteCommit, Vec::new())
+    );
 }

@@ -1,14 +1,17 @@
 //! The partitions that this broker serves, opened when they are first asked for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use std::time::Duration;
 
 use klamm_log_store::LeaderEpoch;
 use klamm_log_store::batch::{self, CompressionTarget, Origin, Rules};
 use klamm_log_store::log_dir::LogOpening;
 use klamm_log_store::partition::{Cleanup, Compaction, FsyncPolicy, LogOptions, Partition};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tracing::{error, warn};
 use uuid::Uuid;
 
@@ -22,9 +25,20 @@ use crate::storage::Storage;
 #[derive(Debug)]
 pub struct Partitions {
     pub storage: Storage,
-    topics: RwLock<HashMap<Uuid, Arc<HostedTopic>>>,
+    topics: RwLock<Topics>,
     fsync: FsyncPolicy,
     clock: Clock,
+}
+
+/// Topics that were deleted and are remembered as such, so that nobody who still holds an older image makes their
+/// directories again. An image is held for the time of a request.
+const DELETED_TOPICS_MAX: usize = 10_000;
+
+#[derive(Debug, Default)]
+struct Topics {
+    hosted: HashMap<Uuid, Arc<HostedTopic>>,
+    /// The newest last.
+    deleted: VecDeque<Uuid>,
 }
 
 /// What the partitions of a topic share.
@@ -36,8 +50,69 @@ pub struct HostedTopic {
     config: RwLock<Effective>,
     /// By partition index.
     slots: RwLock<Vec<Slot>>,
-    /// Held while a partition is opened, so that it is opened once.
-    opening: Mutex<()>,
+    opening: Opening,
+}
+
+/// The partitions of a topic that are being opened, so that each is opened once, and none after the topic's end.
+#[derive(Debug, Default)]
+struct Opening {
+    state: Mutex<OpeningState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct OpeningState {
+    slots: HashSet<usize>,
+    is_over: bool,
+}
+
+impl Opening {
+    /// Waits until nobody opens the partition, and begins to; none when the topic has ended.
+    fn begin(&self, slot: usize) -> Option<OpeningGuard<'_>> {
+        let mut state = self.wait_while(|state| state.slots.contains(&slot));
+        if state.is_over {
+            return None;
+        }
+        state.slots.insert(slot);
+        Some(OpeningGuard {
+            opening: self,
+            slot,
+        })
+    }
+
+    /// Waits until nothing is being opened; nothing will be any more.
+    fn end(&self) {
+        drop(self.wait_while(|state| {
+            state.is_over = true;
+            !state.slots.is_empty()
+        }));
+    }
+
+    fn wait_while(
+        &self,
+        condition: impl FnMut(&mut OpeningState) -> bool,
+    ) -> MutexGuard<'_, OpeningState> {
+        self.changed
+            .wait_while(self.lock(), condition)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OpeningState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the opening of a partition when it is dropped.
+struct OpeningGuard<'a> {
+    opening: &'a Opening,
+    slot: usize,
+}
+
+impl Drop for OpeningGuard<'_> {
+    fn drop(&mut self) {
+        self.opening.lock().slots.remove(&self.slot);
+        self.opening.changed.notify_all();
+    }
 }
 
 /// The configs of a topic, and the topic's own ones that they were made of.
@@ -76,7 +151,7 @@ impl Partitions {
     /// a look-up.
     ///
     /// # Errors
-    /// UNKNOWN_TOPIC_OR_PARTITION when the topic has no such partition.
+    /// UNKNOWN_TOPIC_OR_PARTITION when the topic has no such partition, or has been deleted since the image was made.
     pub fn hosted(
         &self,
         image: &ClusterImage,
@@ -87,12 +162,14 @@ impl Partitions {
         let partition = topic
             .partition(index)
             .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let hosted = self.topic(topic, || Effective::new(image, &topic.name, configs));
+        let hosted = self
+            .topic(topic, || Effective::new(image, &topic.name, configs))
+            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let slot = usize::try_from(index).expect("the image has this partition");
         let log = match hosted.slot(slot) {
             Slot::Open(log) => Ok(log),
             Slot::Offline => Err(ErrorCode::KafkaStorageError),
-            Slot::Closed => self.open(&hosted, slot, partition, configs),
+            Slot::Closed => off_the_runtime(|| self.open(&hosted, slot, partition, configs)),
         };
         Ok(Hosted { topic: hosted, log })
     }
@@ -100,7 +177,7 @@ impl Partitions {
     /// Hands the configs of an image to the topics that are open: to all when what stands behind a topic's own configs
     /// has changed (`has_new_defaults`), else to those whose own ones have.
     pub fn image_changed(&self, image: &ClusterImage, configs: &Configs, has_new_defaults: bool) {
-        let topics: Vec<Arc<HostedTopic>> = self.read().values().cloned().collect();
+        let topics: Vec<Arc<HostedTopic>> = self.read().hosted.values().cloned().collect();
         for topic in topics {
             let is_current = image
                 .topic(&topic.name)
@@ -129,11 +206,19 @@ impl Partitions {
     /// Closes and deletes the logs of topics that have left the image; whoever waits for them is woken. Blocks on the
     /// disk.
     pub fn delete_topics(&self, topics: &[Arc<TopicImage>]) {
+        let mut retired = Vec::new();
         {
-            let mut hosted = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.topics.write().unwrap_or_else(PoisonError::into_inner);
             for topic in topics {
-                hosted.remove(&topic.id);
+                retired.extend(known.hosted.remove(&topic.id));
+                known.deleted.push_back(topic.id);
+                if known.deleted.len() > DELETED_TOPICS_MAX {
+                    known.deleted.pop_front();
+                }
             }
+        }
+        for topic in retired {
+            topic.opening.end();
         }
         let logs = |topic: &Arc<TopicImage>| {
             let name = Arc::clone(&topic.name);
@@ -156,7 +241,7 @@ impl Partitions {
 
     /// Every log that is open, with its topic's name and its index.
     pub fn open_logs(&self) -> Vec<(Arc<str>, i32, Arc<Partition>)> {
-        let topics: Vec<Arc<HostedTopic>> = self.read().values().cloned().collect();
+        let topics: Vec<Arc<HostedTopic>> = self.read().hosted.values().cloned().collect();
         let mut logs = Vec::new();
         for topic in topics {
             for (index, slot) in (0..).zip(topic.read_slots().iter()) {
@@ -173,17 +258,23 @@ impl Partitions {
         self.storage.close(broker_epoch);
     }
 
-    fn topic(&self, topic: &TopicImage, config: impl FnOnce() -> Effective) -> Arc<HostedTopic> {
-        if let Some(hosted) = self.read().get(&topic.id) {
-            return Arc::clone(hosted);
+    /// The topic as it is served here; none when it has been deleted.
+    fn topic(
+        &self,
+        topic: &TopicImage,
+        config: impl FnOnce() -> Effective,
+    ) -> Option<Arc<HostedTopic>> {
+        if let Some(hosted) = self.read().hosted.get(&topic.id) {
+            return Some(Arc::clone(hosted));
         }
         let config = config();
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(
-            topics
-                .entry(topic.id)
-                .or_insert_with(|| Arc::new(HostedTopic::new(topic, config))),
-        )
+        if topics.deleted.contains(&topic.id) {
+            return None;
+        }
+        Some(Arc::clone(topics.hosted.entry(topic.id).or_insert_with(
+            || Arc::new(HostedTopic::new(topic, config)),
+        )))
     }
 
     fn open(
@@ -193,7 +284,9 @@ impl Partitions {
         partition: &PartitionImage,
         configs: &Configs,
     ) -> Result<Arc<Partition>, ErrorCode> {
-        let _opening = topic.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(_opening) = topic.opening.begin(slot) else {
+            return Err(ErrorCode::UnknownTopicOrPartition);
+        };
         match topic.slot(slot) {
             Slot::Open(log) => return Ok(log),
             Slot::Offline => return Err(ErrorCode::KafkaStorageError),
@@ -259,8 +352,16 @@ impl Partitions {
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<Uuid, Arc<HostedTopic>>> {
+    fn read(&self) -> RwLockReadGuard<'_, Topics> {
         self.topics.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs work that may take long, like checking a log after a crash, where it holds up no other task of the runtime.
+fn off_the_runtime<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 
@@ -276,7 +377,7 @@ impl HostedTopic {
             name: Arc::clone(&topic.name),
             config: RwLock::new(config),
             slots: RwLock::default(),
-            opening: Mutex::default(),
+            opening: Opening::default(),
         }
     }
 

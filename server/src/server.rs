@@ -120,7 +120,7 @@ impl Server {
             data_dirs: data_dirs.clone(),
             addresses: addresses.clone(),
         };
-        let broker = tokio::task::spawn_blocking(move || opening.open())
+        let (broker, was_clean) = tokio::task::spawn_blocking(move || opening.open())
             .await
             .map_err(|panic| StartError::Storage(panic.to_string()))??;
         let server = Self {
@@ -133,6 +133,11 @@ impl Server {
         // After the groups: transactions that were ending write their markers to the offsets partitions as well.
         server.broker.transactions.load_all(&server.broker).await;
         server.spawn_background();
+        if !was_clean {
+            let broker = Arc::clone(&server.broker);
+            let checking = move || broker.open_all_logs();
+            server.broker.background.tasks.spawn_blocking(checking);
+        }
         server.accept(listeners);
         Ok(server)
     }
@@ -200,8 +205,8 @@ struct Opening {
 }
 
 impl Opening {
-    /// Opens everything under the data directories. Blocks on the disk.
-    fn open(self) -> Result<Broker, StartError> {
+    /// Opens everything under the data directories, and tells whether the last stop was clean. Blocks on the disk.
+    fn open(self) -> Result<(Broker, bool), StartError> {
         let config = self.configs.broker();
         let never_syncs = config.fsync == FsyncPolicy::Never;
         let OpenedStorage {
@@ -259,10 +264,7 @@ impl Opening {
                 .and_then(|(topic, _)| image.topic(topic));
             topic.is_some_and(|topic| topic_id.is_none_or(|id| id == topic.id))
         });
-        if !was_clean {
-            broker.open_all_logs();
-        }
-        Ok(broker)
+        Ok((broker, was_clean))
     }
 
     /// Brings the metadata up to date with this start of the broker.
@@ -287,7 +289,9 @@ impl Opening {
         changes::bootstrap(store, &features::bootstrap_levels(), &configs)?;
         changes::elect_leaders(store, config.node_id)?;
         if !was_clean && store.image().topic_count() > 0 {
-            info!("the last stop was not clean: logs are checked, and leader epochs start anew");
+            info!(
+                "the last stop was not clean: logs are checked behind the requests, and leader epochs start anew"
+            );
             changes::bump_leader_epochs(store, config.node_id)?;
         }
         let listeners = endpoints(&config.listeners, &self.addresses);

@@ -13,7 +13,7 @@ pub enum TxnCommand {
     /// Ask which partitions are part of the transaction, and change nothing (KIP-890).
     VerifyPartitions(AddPartitions),
     EndTransaction(EndTransaction),
-    /// The markers that a step asked for are committed.
+    /// Markers that a step asked for are committed.
     MarkersWritten(MarkersWritten),
     DescribeTransaction {
         transactional_id: String,
@@ -65,13 +65,15 @@ pub struct TxnPartition {
     pub partition: i32,
 }
 
-/// Says that all markers of a [`crate::txn::WriteMarkers`] are committed, or their partitions gone.
+/// Says that markers of a [`crate::txn::WriteMarkers`] are committed, or their partitions gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkersWritten {
     pub transactional_id: String,
     pub producer_id: ProducerId,
     /// The epoch in the markers.
     pub producer_epoch: i16,
+    /// The partitions that have no marker yet. The transaction is complete when there are none.
+    pub missing: Vec<TxnPartition>,
 }
 
 /// Name the transactional ids of this shard. A filter that is `None` lets everything pass.

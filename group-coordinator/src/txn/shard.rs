@@ -17,7 +17,8 @@ use crate::txn::{
 /// The state machine behind one partition of `__transaction_state`.
 ///
 /// All state is that of the records, whether they were read from the log or made a moment ago; what is not in them
-/// (see `Transaction::last_epoch` and [`TxnShard::reserve_producer_id`]) may be lost at any time.
+/// (see `Transaction::last_epoch`, [`MarkersWritten::missing`] and [`TxnShard::reserve_producer_id`]) may be lost at any
+/// time.
 #[derive(Debug)]
 pub struct TxnShard {
     pub(super) config: TxnConfig,
@@ -215,20 +216,28 @@ impl TxnShard {
         })
     }
 
-    /// The markers are written. Whatever has happened to the transaction since they were asked for, it is not theirs
+    /// Markers are written. Whatever has happened to the transaction since they were asked for, it is not theirs
     /// to complete unless it still waits for exactly them.
     fn complete(&mut self, turn: &mut Turn, written: &MarkersWritten) -> Result<(), TxnError> {
         let MarkersWritten {
             transactional_id,
             producer_id,
             producer_epoch,
+            missing,
         } = written;
-        let Some(transaction) = self.transactions.get(transactional_id) else {
+        let Some(transaction) = self.transactions.get_mut(transactional_id) else {
             return Ok(());
         };
         let is_theirs = transaction.producer_id == *producer_id
             && transaction.producer_epoch == *producer_epoch;
         match transaction.phase {
+            // No record tells of this: a coordinator that starts over writes all markers again.
+            Phase::Prepared(_) if is_theirs && !missing.is_empty() => {
+                transaction
+                    .partitions
+                    .retain(|partition| missing.contains(partition));
+                Ok(())
+            }
             Phase::Prepared(outcome) if is_theirs => {
                 let completed = transaction.completed(outcome, turn.now);
                 self.advance(turn, transactional_id, completed)

@@ -224,6 +224,7 @@ impl Context {
             transactional_id: markers.transactional_id.clone(),
             producer_id: markers.producer_id,
             producer_epoch: markers.producer_epoch,
+            missing: Vec::new(),
         };
         self.reported = Some(markers.transactional_id.clone());
         let reply = self.send(TxnCommand::MarkersWritten(written));

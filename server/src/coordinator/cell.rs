@@ -176,9 +176,18 @@ impl<M: Machine> Cell<M> {
         Some(appended.map(|end| (Arc::clone(&live.log), end)))
     }
 
-    /// Fires the timers that are due.
-    pub fn tick(&self, broker: &Arc<Broker>) {
+    /// Fires the timers that are due. Returns whether they need a producer id to go on.
+    pub fn tick(&self, broker: &Arc<Broker>) -> bool {
         self.run(broker, |live, now| live.machine.tick(now));
+        self.lock()
+            .as_ref()
+            .is_some_and(|live| live.machine.needs_producer_id())
+    }
+
+    pub fn reserve_producer_id(&self, id: ProducerId) {
+        if let Some(live) = self.lock().as_mut() {
+            live.machine.reserve_producer_id(id);
+        }
     }
 
     pub fn set_config(&self, config: M::Config) {

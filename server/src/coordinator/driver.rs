@@ -8,6 +8,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use klamm_group_coordinator::ProducerId;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -181,17 +182,22 @@ impl<M: Machine> Coordinator<M> {
                 Some(_) | None => SLEEP_MAX,
             };
             tokio::select! {
-                () = tokio::time::sleep(sleep.min(SLEEP_MAX)) => self.tick(&broker),
+                () = tokio::time::sleep(sleep.min(SLEEP_MAX)) => self.tick(&broker).await,
                 () = moved => {}
                 () = shutdown.cancelled() => return,
             }
         }
     }
 
-    fn tick(&self, broker: &Arc<Broker>) {
+    async fn tick(&self, broker: &Arc<Broker>) {
         let now_ms = broker.clock.now_ms();
         for cell in self.cells.get().into_iter().flatten() {
-            if cell.deadline_ms() <= now_ms {
+            if cell.deadline_ms() > now_ms || !cell.tick(broker) {
+                continue;
+            }
+            // Without one the timers come back, and ask again.
+            if let Ok(id) = broker.fresh_producer_id().await {
+                cell.reserve_producer_id(ProducerId(id));
                 cell.tick(broker);
             }
         }

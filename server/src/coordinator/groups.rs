@@ -133,6 +133,13 @@ impl Machine for Shard {
         Shard::set_config(self, config);
     }
 
+    /// Groups have no producers of their own.
+    fn needs_producer_id(&self) -> bool {
+        false
+    }
+
+    fn reserve_producer_id(&mut self, _id: ProducerId) {}
+
     /// Groups ask for nothing outside their partition.
     async fn perform(_broker: Arc<Broker>, _partition: i32, _effects: Vec<Self::Effect>) {}
 }

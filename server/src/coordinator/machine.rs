@@ -40,6 +40,9 @@ pub trait Machine: fmt::Debug + Send + Sized + 'static {
     fn tick(&mut self, now: Millis) -> Decision<Self>;
     fn next_deadline(&self) -> Option<Millis>;
     fn set_config(&mut self, config: Self::Config);
+    /// Whether a tick could not do all for want of a producer id; [`Machine::reserve_producer_id`] brings one.
+    fn needs_producer_id(&self) -> bool;
+    fn reserve_producer_id(&mut self, id: ProducerId);
 
     /// Does what a step asked for, after its records are committed. Ends when it is done, or when the broker stops.
     fn perform(

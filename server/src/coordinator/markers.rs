@@ -62,54 +62,61 @@ pub(super) async fn end_transaction(
     let mut missing = ending.partitions;
     let mut pause = RETRY_PAUSE_FIRST;
     loop {
-        match write_all(&broker, missing, &marker).await {
-            Ok(left) if left.is_empty() => break,
-            Ok(left) => missing = left,
-            Err(Fenced(partition, error)) => {
-                info!(
-                    transactional_id = ending.transactional_id,
-                    producer_id = marker.producer_id.0,
-                    %error,
-                    "a transaction is not ended: {}-{} follows another coordinator or producer",
-                    partition.topic,
-                    partition.partition
-                );
-                return;
-            }
+        let written = write_all(&broker, missing, &marker).await;
+        missing = written.missing;
+        let report = MarkersWritten {
+            transactional_id: ending.transactional_id.clone(),
+            producer_id: marker.producer_id,
+            producer_epoch: marker.producer_epoch,
+            missing: missing.clone(),
+        };
+        broker
+            .transactions
+            .tell(
+                &broker,
+                coordinator_partition,
+                TxnCommand::MarkersWritten(report),
+            )
+            .await;
+        if missing.is_empty() {
+            return;
+        }
+        if written.is_fenced {
+            warn!(
+                transactional_id = ending.transactional_id,
+                producer_id = marker.producer_id.0,
+                "a transaction is left without an end: a partition follows another coordinator or producer"
+            );
+            return;
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RETRY_PAUSE_MAX);
     }
-    let written = MarkersWritten {
-        transactional_id: ending.transactional_id,
-        producer_id: marker.producer_id,
-        producer_epoch: marker.producer_epoch,
-    };
-    broker
-        .transactions
-        .tell(
-            &broker,
-            coordinator_partition,
-            TxnCommand::MarkersWritten(written),
-        )
-        .await;
 }
 
-/// A partition that has seen a later producer epoch, or a later coordinator.
-struct Fenced(TxnPartition, ErrorCode);
+/// What became of markers.
+struct Written {
+    /// Partitions without one.
+    missing: Vec<TxnPartition>,
+    /// One of them has seen a later producer epoch, or a later coordinator: it is of no use to try again.
+    is_fenced: bool,
+}
 
-/// Writes a marker to every partition and returns those that must be tried again.
+/// Writes a marker to every partition.
 async fn write_all(
     broker: &Arc<Broker>,
     partitions: Vec<TxnPartition>,
     marker: &Marker,
-) -> Result<Vec<TxnPartition>, Fenced> {
+) -> Written {
     let mut appended = Vec::with_capacity(partitions.len());
     for partition in partitions {
         let append = append_marker(broker, &partition.topic, partition.partition, marker).await;
         appended.push((partition, append));
     }
-    let mut left = Vec::new();
+    let mut all = Written {
+        missing: Vec::new(),
+        is_fenced: false,
+    };
     for (partition, append) in appended {
         let written = match append {
             Ok((log, end)) => log
@@ -118,22 +125,23 @@ async fn write_all(
                 .map_err(|_| ErrorCode::KafkaStorageError),
             Err(error) => Err(error),
         };
-        match written {
+        let error = match written {
             // A partition that is gone needs no marker.
-            Ok(()) | Err(ErrorCode::UnknownTopicOrPartition) => {}
-            Err(
-                error @ (ErrorCode::InvalidProducerEpoch | ErrorCode::TransactionCoordinatorFenced),
-            ) => return Err(Fenced(partition, error)),
-            Err(error) => {
-                warn!(
-                    topic = partition.topic,
-                    partition = partition.partition,
-                    %error,
-                    "the end of a transaction could not be written and is tried again"
-                );
-                left.push(partition);
-            }
-        }
+            Ok(()) | Err(ErrorCode::UnknownTopicOrPartition) => continue,
+            Err(error) => error,
+        };
+        all.is_fenced |= matches!(
+            error,
+            ErrorCode::InvalidProducerEpoch | ErrorCode::TransactionCoordinatorFenced
+        );
+        info!(
+            topic = partition.topic,
+            partition = partition.partition,
+            producer_id = marker.producer_id.0,
+            %error,
+            "the end of a transaction could not be written"
+        );
+        all.missing.push(partition);
     }
-    Ok(left)
+    all
 }

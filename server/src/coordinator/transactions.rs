@@ -123,6 +123,14 @@ impl Machine for TxnShard {
         TxnShard::set_config(self, config);
     }
 
+    fn needs_producer_id(&self) -> bool {
+        TxnShard::needs_producer_id(self)
+    }
+
+    fn reserve_producer_id(&mut self, id: ProducerId) {
+        TxnShard::reserve_producer_id(self, id);
+    }
+
     async fn perform(broker: Arc<Broker>, partition: i32, effects: Vec<WriteMarkers>) {
         let mut endings = JoinSet::new();
         for ending in effects {
