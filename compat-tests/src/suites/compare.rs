@@ -83,8 +83,8 @@ mod tests {
         };
         let listed = Expectation {
             klamm: Some(Missing {
-                missing: Class::Transactions,
-                behaviour: "commits a transaction".to_owned(),
+                missing: Class::Security,
+                behaviour: "denies what an ACL denies".to_owned(),
             }),
             ..plain.clone()
         };

@@ -53,7 +53,6 @@ pub struct Missing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    Transactions,
     Security,
     NewGroupProtocols,
     ShareGroups,
