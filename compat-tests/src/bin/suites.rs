@@ -1,6 +1,7 @@
 //! Runs the test suites that others wrote for their clients against a server.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use klamm_compat_tests::suites::{Options, ServerKind, run};
@@ -22,6 +23,9 @@ struct Arguments {
     /// How many tests run at the same time; most of them mostly wait.
     #[arg(long, default_value_t = 6)]
     jobs: usize,
+    /// After so many seconds a test hangs, and is killed.
+    #[arg(long, default_value_t = 300)]
+    patience: u64,
     /// Also the tests that are marked slow.
     #[arg(long)]
     all: bool,
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
         only: arguments.only,
         tests: arguments.tests,
         jobs: arguments.jobs,
+        patience: Duration::from_secs(arguments.patience),
         all: arguments.all,
         build_only: arguments.build_only,
         list: arguments.list,

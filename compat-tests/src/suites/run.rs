@@ -21,9 +21,6 @@ use crate::suites::workshop::Workshop;
 /// In the order in which they are built: the Rust suites need the library of the first.
 const SUITES: [&dyn Suite; 5] = [&LIBRDKAFKA, &KGO, &RDKAFKA, &RSKAFKA, &KAFKA_EOS];
 
-/// A test that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(300);
-
 /// A test that is known not to pass must not hold up the others: without transactions, some wait for minutes.
 const PATIENCE_WITH_MISSING: Duration = Duration::from_secs(30);
 
@@ -36,6 +33,8 @@ pub struct Options {
     pub tests: Vec<String>,
     /// How many tests run at the same time.
     pub jobs: usize,
+    /// A test that takes longer hangs.
+    pub patience: Duration,
     /// Also the tests that are marked slow.
     pub all: bool,
     /// Build and stop.
@@ -196,7 +195,7 @@ fn job(one: &Prepared, options: &Options, case: Case, server: SocketAddr) -> Job
         patience: if is_missing {
             PATIENCE_WITH_MISSING
         } else {
-            PATIENCE
+            options.patience
         },
         case,
     }
