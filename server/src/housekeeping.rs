@@ -48,6 +48,8 @@ pub async fn run(broker: Arc<Broker>, shutdown: CancellationToken) {
 }
 
 fn apply_retention(broker: &Broker) {
+    // Logs that nobody has asked for since the start grow old as well.
+    broker.open_all_logs();
     let now_ms = broker.clock.now_ms();
     for (topic, index, log) in broker.partitions.open_logs() {
         if let Err(offline) = log.apply_retention(now_ms) {

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod args;
 pub mod broker;
+pub mod cleaning;
 pub mod clock;
 pub mod cluster;
 pub mod config;

@@ -190,6 +190,10 @@ impl Server {
             let timers = Arc::clone(&broker);
             timers.transactions.run_timers(broker, stop).await;
         });
+        tasks.spawn(crate::cleaning::run(
+            Arc::clone(&self.broker),
+            shutdown.clone(),
+        ));
         tasks.spawn(crate::housekeeping::run(
             Arc::clone(&self.broker),
             shutdown.clone(),

@@ -358,7 +358,6 @@ pub mod reason {
     pub const NOTHING_TO_PURGE: &str = "waiting requests leave no remains that need purging";
     pub const ALWAYS_SO: &str = "Klamm knows one way only";
     pub const NOT_YET: &str = "Klamm does not act on it yet";
-    pub const NO_COMPACTION: &str = "logs are not compacted yet";
     pub const NO_JAVA: &str = "it names Java code, which Klamm cannot run";
     pub const NO_SECURITY: &str = "there is no TLS, SASL or authorizer yet";
     pub const NO_FOLLOWERS: &str = "there are no other brokers yet";

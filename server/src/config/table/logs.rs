@@ -1,9 +1,7 @@
 //! Logs, retention, flushing and compaction; most are defaults of topic configs.
 
 use crate::config::def::Kind::{Boolean, Class, Double, Int, List, Long, String};
-use crate::config::def::reason::{
-    NO_COMPACTION, NO_DIRECTORY_MOVES, NO_JAVA, NOT_YET, OWN_BUFFERS, RUNTIME_THREADS,
-};
+use crate::config::def::reason::{NO_DIRECTORY_MOVES, NO_JAVA, NOT_YET, OWN_BUFFERS};
 use crate::config::def::{Definition, def, unset};
 
 pub(super) static LOGS: &[Definition] = &[
@@ -130,51 +128,40 @@ pub(super) static LOGS: &[Definition] = &[
     def("log.cleaner.threads", Int, "1")
         .at_least(0)
         .cluster_wide()
-        .inert(RUNTIME_THREADS)
         .doc("Threads that compact logs."),
     def("log.cleaner.io.max.bytes.per.second", Double, "1.7976931348623157E308")
         .cluster_wide()
-        .inert(NO_COMPACTION)
         .doc("Bytes per second that compaction reads and writes, all together."),
     def("log.cleaner.dedupe.buffer.size", Long, "134217728")
         .cluster_wide()
-        .inert(NO_COMPACTION)
         .doc("Memory that compaction may use for the map of keys."),
     def("log.cleaner.io.buffer.size", Int, "524288")
         .at_least(0)
         .cluster_wide()
-        .inert(OWN_BUFFERS)
         .doc("Memory of the read and write buffers of compaction."),
     def("log.cleaner.io.buffer.load.factor", Double, "0.9")
         .cluster_wide()
-        .inert(OWN_BUFFERS)
         .doc("How full the map of keys may get."),
     def("log.cleaner.backoff.ms", Long, "15000")
         .at_least(0)
         .cluster_wide()
-        .inert(NO_COMPACTION)
         .doc("Pause of compaction when there is nothing to compact."),
     def("log.cleaner.min.cleanable.ratio", Double, "0.5")
         .ratio(0.0, 1.0)
         .cluster_wide()
-        .inert(NO_COMPACTION)
         .doc("Share of a log that must be new since the last compaction before the next one."),
     def("log.cleaner.enable", Boolean, "true")
-        .inert(NO_COMPACTION)
         .doc("Whether logs are compacted at all."),
     def("log.cleaner.delete.retention.ms", Long, "86400000")
         .at_least(0)
         .cluster_wide()
-        .inert(NO_COMPACTION)
         .doc("How long compaction keeps tombstones."),
     def("log.cleaner.min.compaction.lag.ms", Long, "0")
         .at_least(0)
         .cluster_wide()
-        .inert(NO_COMPACTION)
         .doc("How long a record stays untouched by compaction."),
     def("log.cleaner.max.compaction.lag.ms", Long, "9223372036854775807")
         .at_least(1)
         .cluster_wide()
-        .inert(NO_COMPACTION)
         .doc("How long a record may stay uncompacted."),
 ];

@@ -1,9 +1,7 @@
 //! Configs of a topic.
 
 use crate::config::def::Kind::{Boolean, Double, Int, List, Long, String};
-use crate::config::def::reason::{
-    NO_COMPACTION, NO_FOLLOWERS, NO_TIERED_STORAGE, NOT_YET, OWN_BUFFERS,
-};
+use crate::config::def::reason::{NO_FOLLOWERS, NO_TIERED_STORAGE, NOT_YET, OWN_BUFFERS};
 use crate::config::def::{Definition, def, hours, minutes, same, unset};
 
 pub(super) static TOPIC: &[Definition] = &[
@@ -50,17 +48,14 @@ pub(super) static TOPIC: &[Definition] = &[
     def("delete.retention.ms", Long, "86400000")
         .at_least(0)
         .broker(&[same("log.cleaner.delete.retention.ms")])
-        .inert(NO_COMPACTION)
         .doc("How long compaction keeps tombstones."),
     def("min.compaction.lag.ms", Long, "0")
         .at_least(0)
         .broker(&[same("log.cleaner.min.compaction.lag.ms")])
-        .inert(NO_COMPACTION)
         .doc("How long a record stays untouched by compaction."),
     def("max.compaction.lag.ms", Long, "9223372036854775807")
         .at_least(1)
         .broker(&[same("log.cleaner.max.compaction.lag.ms")])
-        .inert(NO_COMPACTION)
         .doc("How long a record may stay uncompacted."),
     def("file.delete.delay.ms", Long, "60000")
         .at_least(0)
@@ -70,7 +65,6 @@ pub(super) static TOPIC: &[Definition] = &[
     def("min.cleanable.dirty.ratio", Double, "0.5")
         .ratio(0.0, 1.0)
         .broker(&[same("log.cleaner.min.cleanable.ratio")])
-        .inert(NO_COMPACTION)
         .doc("Share of a log that must be new since the last compaction before the next one."),
     def("cleanup.policy", List, "delete")
         .each_of(&["compact", "delete"])

@@ -141,6 +141,12 @@ pub struct CleanerConfig {
     pub io_bytes_per_second_max: f64,
     /// `log.cleaner.backoff.ms`.
     pub backoff: Duration,
+    /// `log.cleaner.threads`: logs that are compacted at a time.
+    pub threads: usize,
+    /// `log.cleaner.io.buffer.size`.
+    pub io_buffer_bytes: usize,
+    /// `log.cleaner.io.buffer.load.factor`: how full the map of keys may get, 0 to 1.
+    pub load_factor: f64,
 }
 
 /// Classic groups and the coordinator itself (`group.*`).
@@ -339,6 +345,9 @@ impl CleanerConfig {
                 .unwrap_or(0),
             io_bytes_per_second_max: values.double("log.cleaner.io.max.bytes.per.second"),
             backoff: milliseconds(values, "log.cleaner.backoff.ms"),
+            threads: count(values, "log.cleaner.threads"),
+            io_buffer_bytes: count(values, "log.cleaner.io.buffer.size"),
+            load_factor: values.double("log.cleaner.io.buffer.load.factor"),
         }
     }
 }
