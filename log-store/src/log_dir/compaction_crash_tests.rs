@@ -85,7 +85,7 @@ fn interrupt(calls: u64, seed: u64) -> bool {
     let found = log.cleanable(now_ms).expect("there is something");
     let untouched = found.first_uncleanable;
     fs.fail_calls_after(calls);
-    let is_done = log.clean(&cleaner(), now_ms).is_ok();
+    let done = log.clean(&cleaner(), now_ms).ok();
     fs.heal();
     let durable_end = log.durable_end();
 
@@ -105,6 +105,10 @@ fn interrupt(calls: u64, seed: u64) -> bool {
         assert!(log.log_end() >= durable_end, "{context}");
         let workload = workload.truncated(log.log_end());
         workload.check(&log, untouched, &context);
+        if let Some(done) = done {
+            // It lasts when it was said to be done.
+            workload.check_compacted(&log, done.cleaned_to, &context);
+        }
         if log.cleanable(now_ms).is_some() {
             let report = log.clean(&cleaner(), now_ms).expect("it is compacted");
             workload.check(&log, untouched, &context);
@@ -112,7 +116,7 @@ fn interrupt(calls: u64, seed: u64) -> bool {
         }
         assert_eq!(log.offline(), None, "{context}");
     }
-    !is_done
+    done.is_none()
 }
 
 /// Nothing is left over, and every segment has its own files only.

@@ -271,6 +271,11 @@ impl Partition {
         self.offline.get().cloned()
     }
 
+    /// Whether the partition cannot be used any more. Costs a look.
+    pub fn is_offline(&self) -> bool {
+        self.offline.get().is_some()
+    }
+
     /// Writes and syncs everything that has been appended so far. Blocks on the disk.
     ///
     /// # Errors

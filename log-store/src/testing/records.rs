@@ -174,7 +174,7 @@ fn is_abort(batch: &Batch) -> bool {
     marker.is_some_and(|(marker, _)| marker == EndMarker::Abort)
 }
 
-fn records_of(batch: &Batch, from: Offset, seen: &mut Vec<Seen>) {
+pub(crate) fn records_of(batch: &Batch, from: Offset, seen: &mut Vec<Seen>) {
     let header = batch.header();
     let section = batch.records(1 << 20).expect("it decompresses");
     for record in section.iter() {

@@ -1,6 +1,7 @@
 //! Partitions over the engine in memory, and over a disk that does as it is told.
 
 mod committing;
+mod compacting;
 mod compaction;
 mod producing;
 mod reading;
