@@ -12,7 +12,7 @@ use klamm_log_store::batch::{self, CompressionTarget, Origin, Rules};
 use klamm_log_store::log_dir::LogOpening;
 use klamm_log_store::partition::{Cleanup, Compaction, FsyncPolicy, LogOptions, Partition};
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -125,9 +125,34 @@ struct Effective {
 #[derive(Debug, Clone)]
 enum Slot {
     Closed,
-    Open(Arc<Partition>),
+    Open {
+        log: Arc<Partition>,
+        /// By the broker's clock, milliseconds since the Unix epoch.
+        opened_ms: i64,
+    },
     /// It could not be opened, for the reason that the log has told.
-    Offline,
+    Unopened {
+        tried_ms: i64,
+    },
+}
+
+impl Slot {
+    /// The log, if it can be used.
+    fn online(&self) -> Option<&Arc<Partition>> {
+        match self {
+            Self::Open { log, .. } if !log.is_offline() => Some(log),
+            Self::Open { .. } | Self::Closed | Self::Unopened { .. } => None,
+        }
+    }
+
+    /// When the disk was last asked for the log.
+    fn tried_ms(&self) -> Option<i64> {
+        match self {
+            Self::Closed => None,
+            Self::Open { opened_ms, .. } => Some(*opened_ms),
+            Self::Unopened { tried_ms } => Some(*tried_ms),
+        }
+    }
 }
 
 /// A partition that exists, and its log if that can be used.
@@ -148,7 +173,8 @@ impl Partitions {
     }
 
     /// A partition of a topic of the image. Opens it when it was not open, which blocks on the disk; otherwise costs
-    /// a look-up.
+    /// a look-up. A log that the disk has failed is opened again, checked as after a crash, but not more often than
+    /// every `klamm.log.reopen.interval.ms`.
     ///
     /// # Errors
     /// UNKNOWN_TOPIC_OR_PARTITION when the topic has no such partition, or has been deleted since the image was made.
@@ -166,10 +192,9 @@ impl Partitions {
             .topic(topic, || Effective::new(image, &topic.name, configs))
             .ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let slot = usize::try_from(index).expect("the image has this partition");
-        let log = match hosted.slot(slot) {
-            Slot::Open(log) => Ok(log),
-            Slot::Offline => Err(ErrorCode::KafkaStorageError),
-            Slot::Closed => off_the_runtime(|| self.open(&hosted, slot, partition, configs)),
+        let log = match hosted.online(slot) {
+            Some(log) => Ok(log),
+            None => off_the_runtime(|| self.open(&hosted, slot, partition, configs)),
         };
         Ok(Hosted { topic: hosted, log })
     }
@@ -245,7 +270,7 @@ impl Partitions {
         let mut logs = Vec::new();
         for topic in topics {
             for (index, slot) in (0..).zip(topic.read_slots().iter()) {
-                if let Slot::Open(log) = slot {
+                if let Some(log) = slot.online() {
                     logs.push((Arc::clone(&topic.name), index, Arc::clone(log)));
                 }
             }
@@ -287,24 +312,39 @@ impl Partitions {
         let Some(_opening) = topic.opening.begin(slot) else {
             return Err(ErrorCode::UnknownTopicOrPartition);
         };
-        match topic.slot(slot) {
-            Slot::Open(log) => return Ok(log),
-            Slot::Offline => return Err(ErrorCode::KafkaStorageError),
-            Slot::Closed => {}
+        let before = topic.slot(slot);
+        if let Some(log) = before.online() {
+            return Ok(Arc::clone(log));
+        }
+        let now_ms = self.clock.now_ms();
+        let interval_ms = configs.broker().log.reopen_interval_ms;
+        let is_early = |tried_ms: i64| (0..interval_ms).contains(&(now_ms - tried_ms));
+        if before.tried_ms().is_some_and(is_early) {
+            return Err(ErrorCode::KafkaStorageError);
         }
         let opening = LogOpening {
             leader_epoch: LeaderEpoch(partition.leader_epoch),
             log: self.log_options(&topic.config(), configs),
-            now_ms: self.clock.now_ms(),
+            now_ms,
         };
         let opened = self
             .storage
             .open_log(&directory(&topic.name, slot), topic.id, opening);
         let (slot_now, result) = match opened {
-            Ok(log) => (Slot::Open(Arc::clone(&log)), Ok(log)),
+            Ok(log) => {
+                if before.tried_ms().is_some() {
+                    info!(topic = %topic.name, partition = slot, "a log is back that the disk had failed");
+                }
+                let slot = Slot::Open {
+                    log: Arc::clone(&log),
+                    opened_ms: now_ms,
+                };
+                (slot, Ok(log))
+            }
             Err(reason) => {
                 error!(topic = %topic.name, partition = slot, %reason, "a log could not be opened and is offline");
-                (Slot::Offline, Err(ErrorCode::KafkaStorageError))
+                let slot = Slot::Unopened { tried_ms: now_ms };
+                (slot, Err(ErrorCode::KafkaStorageError))
             }
         };
         topic.set_slot(slot, slot_now);
@@ -315,7 +355,7 @@ impl Partitions {
         let options = self.log_options(&config.config, configs);
         *topic.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         for slot in topic.read_slots().iter() {
-            if let Slot::Open(log) = slot {
+            if let Some(log) = slot.online() {
                 log.set_options(options.clone());
             }
         }
@@ -438,6 +478,10 @@ impl HostedTopic {
             origin: Origin::Client,
             now_ms,
         }
+    }
+
+    fn online(&self, index: usize) -> Option<Arc<Partition>> {
+        self.read_slots().get(index).and_then(Slot::online).cloned()
     }
 
     fn slot(&self, index: usize) -> Slot {

@@ -175,6 +175,10 @@ fn read_target(
     if limits.read == ReadLimit::LastStable && !read.slices.is_empty() {
         answer.aborted = Some(log.aborted_txns(from, seen));
     }
+    if read.slices.is_empty() && from < seen && bytes_max > 0 {
+        // The first batch is larger than what is left: Apache Kafka's answer has no list then.
+        answer.aborted = None;
+    }
     answer.records = read.slices;
     Ok((answer, seen))
 }

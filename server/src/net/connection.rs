@@ -201,7 +201,7 @@ impl Connection {
             return Handled::Close("this API is not served".to_owned());
         };
         if !api.serves(peek.api_version) {
-            if api.key == ApiKey::ApiVersions && peek.api_version > api.max {
+            if api.key == ApiKey::ApiVersions {
                 return api_versions::unsupported_version(peek.correlation_id);
             }
             return Handled::Close(format!(

@@ -16,6 +16,10 @@ pub(super) static KLAMM: &[Definition] = &[
         .at_least(1_048_576)
         .klamm()
         .doc("What the records of one batch may decompress to; a larger batch is MESSAGE_TOO_LARGE."),
+    def("klamm.log.reopen.interval.ms", Long, "5000")
+        .at_least(0)
+        .klamm()
+        .doc("How long a log that the disk has failed stays offline before a request may open it again."),
     def("klamm.connection.requests.max", Int, "64")
         .at_least(1)
         .klamm()

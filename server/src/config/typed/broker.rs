@@ -128,6 +128,8 @@ pub struct LogTimers {
     pub high_watermark_checkpoint_interval: Duration,
     /// `num.recovery.threads.per.data.dir` (*dynamic*).
     pub recovery_threads_per_directory: usize,
+    /// `klamm.log.reopen.interval.ms`.
+    pub reopen_interval_ms: i64,
 }
 
 /// Compaction (`log.cleaner.*`), all but `enabled` *dynamic*.
@@ -333,6 +335,7 @@ impl LogTimers {
                 "replica.high.watermark.checkpoint.interval.ms",
             ),
             recovery_threads_per_directory: count(values, "num.recovery.threads.per.data.dir"),
+            reopen_interval_ms: values.integer("klamm.log.reopen.interval.ms"),
         }
     }
 }
