@@ -34,6 +34,19 @@ pub struct LogOptions {
     pub producer_id_expiration_ms: i64,
 }
 
+impl LogOptions {
+    /// How old a segment may become. The active one is never compacted, so one that must be before
+    /// long has to end before that (`LogConfig.maxSegmentMs`).
+    pub(super) fn segment_age_ms_max(&self) -> i64 {
+        let lag_ms_max = self
+            .compaction
+            .lag_ms_max
+            .filter(|lag_ms_max| self.cleanup.compacts() && *lag_ms_max > 0);
+        let age_ms = self.segment_ms.min(lag_ms_max.unwrap_or(i64::MAX));
+        age_ms.saturating_sub(self.segment_jitter_ms.min(age_ms))
+    }
+}
+
 impl Default for LogOptions {
     fn default() -> LogOptions {
         LogOptions {

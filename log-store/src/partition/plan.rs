@@ -75,7 +75,7 @@ impl SegmentPlan {
         // The last slot of the time index is kept for the entry that closes the segment.
         let is_time_index_full = self.index_entries + 1 >= index_bytes_max / TIME_ENTRY_BYTES;
         self.bytes + header.total_bytes() as u64 > u64::from(options.segment_bytes)
-            || age_ms > options.segment_ms.saturating_sub(options.segment_jitter_ms)
+            || age_ms > options.segment_age_ms_max()
             || is_offset_index_full
             || is_time_index_full
     }

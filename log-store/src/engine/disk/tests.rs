@@ -1,6 +1,7 @@
 //! The disk engine alone: the conformance suite, and what it makes of damaged files.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,9 +12,9 @@ use super::sim_fs::{PowerCut, SimFs};
 use super::{DiskEngine, DiskOptions, Unsynced};
 use crate::batch::{BatchHeader, StampedBatch, stamp};
 use crate::engine::conformance::{self, Subject};
-use crate::engine::{Engine, IndexPace};
+use crate::engine::{Engine, Filled, IndexPace, Replaced, SegmentRange};
 use crate::partition::OpenError;
-use crate::testing::{NOW_MS, Random, all_below, plain_batch, read_headers};
+use crate::testing::{NOW_MS, Random, all_below, batches_of, plain_batch, read_headers};
 use crate::{LeaderEpoch, Offset};
 
 const ROOT: &str = "/logs";
@@ -258,6 +259,39 @@ fn missing_and_spoilt_indexes_are_made_anew() {
                 assert_eq!(read_headers(&engine, range), headers[from as usize / 2..]);
             }
         }
+    }
+}
+
+#[test]
+fn whoever_is_at_the_log_goes_on_in_the_segment_that_replaces_it() {
+    // Both sealed segments become one while the first of them is being read: every batch is seen
+    // once, whether its own segment or the next one is gone when it goes on.
+    for first in 0..20 {
+        let fs = SimFs::new();
+        let (disk, headers) = written_log(&fs);
+        let engine = DiskEngine::open(disk.options(true)).expect("opened");
+        engine.roll(Offset(40), b"", NOW_MS).expect("rolls");
+        let batches = batches_of(&engine.read(all_below(Offset(40))).expect("reads"));
+        let mut seen = Vec::new();
+        let scanned = engine.scan(Offset(0), &mut |header| {
+            if seen.len() == first {
+                let range = SegmentRange {
+                    base: Offset(0),
+                    end: Offset(40),
+                };
+                let replaced = engine.replace(range, PACE, &mut |sink| {
+                    batches.iter().try_for_each(|batch| sink.push(batch))?;
+                    Ok(Filled::Completely {
+                        aborted: Vec::new(),
+                    })
+                });
+                assert_eq!(replaced.expect("replaces"), Replaced::Done);
+            }
+            seen.push(*header);
+            ControlFlow::Continue(())
+        });
+        scanned.expect("scans");
+        assert_eq!(seen, headers, "replaced at batch {first}");
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::OnDisk;
-use crate::batch::Batch;
+use super::{OnDisk, in_memory};
+use crate::batch::{Batch, BatchBuilder, BatchSettings};
 use crate::engine::FirstBatch;
 use crate::engine::disk::fs::OsFs;
 use crate::log_dir::{LogDir, LogOpening, MetaProperties};
@@ -16,9 +16,9 @@ use crate::partition::{
     Cleaner, CleanerSettings, Cleanup, Compaction, Durability, LogOptions, Partition, ReadLimit,
     Throttle,
 };
-use crate::testing::records::{Seen, Write};
+use crate::testing::records::{self, Seen, Write};
 use crate::testing::workload::{Workload, fold};
-use crate::testing::{NOW_MS, Random, append, batches_of};
+use crate::testing::{NOW_MS, Random, append, batches_of, plain_batch};
 use crate::{LeaderEpoch, Offset};
 
 const SEEDS: u64 = 12;
@@ -187,7 +187,7 @@ fn read_in_steps(log: &Partition, random: &mut Random) -> Vec<Seen> {
             .expect("it can be read");
         for batch in batches_of(&read.slices) {
             assert!(batch.header().last_offset() >= next);
-            crate::testing::records::records_of(&batch, next, &mut seen);
+            records::records_of(&batch, next, &mut seen);
             next = batch.header().end_offset();
         }
         if read.slices.is_empty() {
@@ -216,4 +216,68 @@ fn open_on_disk(root: &Path) -> (LogDir, Arc<Partition>) {
         .open_partition("orders-0", "version: 0", opening)
         .expect("the log opens");
     (dir, log)
+}
+
+#[test]
+fn segments_that_must_be_compacted_soon_end_soon() {
+    // `max.compaction.lag.ms` bounds the age of the active segment, which is never compacted.
+    let mut options = options(1 << 20);
+    options.compaction.lag_ms_max = Some(500);
+    let segments_after = |options: LogOptions, age_ms: i64| {
+        let log = in_memory(options);
+        for timestamp_ms in [NOW_MS, NOW_MS + age_ms] {
+            let batch = plain_batch(1, timestamp_ms, 1);
+            append(&log, &batch, Durability::Unsynced).expect("it is taken");
+        }
+        log.engine.segments().len()
+    };
+    assert_eq!(segments_after(options.clone(), 500), 1);
+    assert_eq!(segments_after(options.clone(), 501), 2);
+    options.cleanup = Cleanup::Delete;
+    assert_eq!(segments_after(options, 501), 1);
+}
+
+#[test]
+fn what_is_too_old_is_deleted_and_the_rest_compacted() {
+    // `compact,delete`: retention takes whole segments, before and after they were joined.
+    let log = in_memory(LogOptions {
+        cleanup: Cleanup::CompactAndDelete,
+        retention_ms: Some(10_000),
+        ..options(1 << 20)
+    });
+    let write = |key: &str, timestamp_ms: i64| {
+        let mut builder = BatchBuilder::new(BatchSettings::default());
+        builder.push(timestamp_ms, Some(key.as_bytes()), Some(b"value"), &[]);
+        let batch = builder.build().expect("a small batch");
+        append(&log, &batch, Durability::Unsynced).expect("it is taken");
+        log.roll(NOW_MS).expect("it rolls");
+    };
+    for index in 0..10 {
+        write(&format!("key {}", index % 3), NOW_MS + index * 1000);
+    }
+    let keys = || -> Vec<i64> {
+        let seen = records::read(&log, log.log_start(), ReadLimit::LogEnd);
+        seen.iter().map(|record| record.offset.0).collect()
+    };
+    log.apply_retention(NOW_MS + 12_500).expect("it works");
+    assert_eq!(keys(), [3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(log.log_start(), Offset(3));
+    let cleaner = cleaner_with_room();
+    log.clean(&cleaner, NOW_MS).expect("it is compacted");
+    assert_eq!(keys(), [7, 8, 9]);
+    assert_eq!(log.log_start(), Offset(3));
+    assert_eq!(log.engine.segments().len(), 2);
+    log.apply_retention(NOW_MS + 18_500).expect("it works");
+    assert_eq!(keys(), [7, 8, 9]);
+    log.apply_retention(NOW_MS + 19_500).expect("it works");
+    assert_eq!(keys(), []);
+    assert_eq!(log.log_start(), Offset(10));
+    assert_eq!(log.cleanable(NOW_MS), None);
+}
+
+fn cleaner_with_room() -> Cleaner {
+    Cleaner {
+        settings: CleanerSettings::default(),
+        throttle: Arc::new(Throttle::new(f64::INFINITY)),
+    }
 }
