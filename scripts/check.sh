@@ -82,4 +82,5 @@ behind differential target/release/differential --seed 1 --requests 4000 --left 
 step "client scenarios" again target/release/scenarios
 joined differential
 step "upstream suites" target/release/suites
+step "transactions under fire" target/release/torture --kills 15 --seconds 40
 finish

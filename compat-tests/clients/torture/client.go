@@ -15,8 +15,8 @@ import (
 const (
 	// transactionTimeout is short, so that transactions of the dead are ended by the server within the run.
 	transactionTimeout = 8 * time.Second
-	// patience bounds every step of a client. Longer than this the server is not down, it hangs.
-	patience = 60 * time.Second
+	// patience bounds every transaction of a client. Longer than this the server is not down: somebody hangs.
+	patience = 30 * time.Second
 )
 
 // txnClient is one life of a transactional client: born with an InitProducerId, which ends and fences the life before.
@@ -136,8 +136,15 @@ func (c *txnClient) produce(ctx context.Context, transaction int64, writes []wri
 		})
 	}
 	isGood := true
-	for range writes {
-		isGood = <-results == nil && isGood
+	for i := range writes {
+		select {
+		case err := <-results:
+			isGood = err == nil && isGood
+		case <-ctx.Done():
+			// The client never gives up on records that may be in the log; this life does.
+			events.print("stalled", c.name, fmt.Sprintf("%d of %d records are without an answer", len(writes)-i, len(writes)))
+			return false
+		}
 	}
 	return isGood
 }

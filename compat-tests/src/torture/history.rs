@@ -102,6 +102,8 @@ pub enum What {
     },
     Crash,
     Zombie,
+    /// A client gave up on answers that did not come.
+    Stalled,
     Reader {
         name: String,
         is_committed: bool,
@@ -227,6 +229,7 @@ fn parse_what(kind: &str, fields: &[&str]) -> Outcome<What> {
         },
         ("crash", [_]) => What::Crash,
         ("zombie", [_]) => What::Zombie,
+        ("stalled", [_, _]) => What::Stalled,
         ("note", [_, _]) => What::Note,
         ("done", []) => What::Done,
         _ => parse_transactional(kind, fields)?,

@@ -198,6 +198,7 @@ impl Ledger {
             | What::Unclear { .. }
             | What::Crash
             | What::Zombie
+            | What::Stalled
             | What::Trouble { .. }
             | What::Offset { .. }
             | What::End { .. }

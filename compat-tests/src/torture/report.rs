@@ -33,6 +33,7 @@ pub fn print_verdict(history: &History, anomalies: &Anomalies) -> Outcome<()> {
         ("seconds", seconds as usize),
         ("kill -9", count(|it| matches!(it, What::Killed))),
         ("crashed clients", count(|it| matches!(it, What::Crash))),
+        ("stalled clients", count(|it| matches!(it, What::Stalled))),
         ("zombies", count(|it| matches!(it, What::Zombie))),
         (
             "commits refused",
