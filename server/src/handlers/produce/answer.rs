@@ -80,7 +80,7 @@ impl Answer {
         if let Some((log, end)) = &self.commit
             && let Err(offline) = log.committed(*end).await
         {
-            tracing::error!(%offline, "an acknowledged append was not committed");
+            tracing::error!(%offline, "an append was not committed");
             self.fail(ErrorCode::KafkaStorageError);
         }
     }
