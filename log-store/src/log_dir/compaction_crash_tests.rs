@@ -47,6 +47,7 @@ impl Prepared {
             workload.step(&log);
         }
         workload.end_all(&log);
+        log.flush().expect("it is synced");
         log.clean(&cleaner(), NOW_MS).expect("it is compacted");
         for _ in 0..15 {
             workload.step(&log);
@@ -84,6 +85,7 @@ fn interrupt(calls: u64, seed: u64) -> bool {
     let now_ms = NOW_MS + 2 * RETENTION_MS;
     let found = log.cleanable(now_ms).expect("there is something");
     let untouched = found.first_uncleanable;
+    let promised_end = log.durable_end();
     fs.fail_calls_after(calls);
     let done = log.clean(&cleaner(), now_ms).ok();
     fs.heal();
@@ -98,6 +100,13 @@ fn interrupt(calls: u64, seed: u64) -> bool {
             fs.cut_power(PowerCut::AnySectors, &mut random),
         ),
     ];
+    for _ in 0..3 {
+        let left = fs.cut_power(PowerCut::NamesFirst, &mut random);
+        let context = format!("seed {seed}, {calls} calls, power cut with names first");
+        let (_dir, log) = open(&left);
+        check_files(&left, &context);
+        workload.check_promised(&log, promised_end, &context);
+    }
     for (cut, left) in &cuts {
         let context = format!("seed {seed}, {calls} calls, {cut}");
         let (_dir, log) = open(left);

@@ -232,6 +232,22 @@ impl Workload {
         assert_eq!(found, expected, "{context}");
     }
 
+    /// Checks that the last value of every key that was there for good below `promised_end` is
+    /// there, or another one that was committed later.
+    pub(crate) fn check_promised(&self, log: &Partition, promised_end: Offset, context: &str) {
+        let seen = records::read(log, log.log_start(), ReadLimit::LogEnd);
+        let promised = self.truncated(promised_end);
+        let promised = promised.written.values().filter(|it| it.is_committed());
+        for (key, (offset, _)) in fold(promised.map(|it| &it.record)) {
+            let is_there = seen.iter().any(|record| {
+                record.key == key
+                    && record.offset >= offset
+                    && self.written[&record.offset].is_committed()
+            });
+            assert!(is_there, "{offset} is missing: {context}");
+        }
+    }
+
     /// Checks that below `cleaned_to`, up to where the log has just been compacted, no key is left
     /// twice.
     pub(crate) fn check_compacted(&self, log: &Partition, cleaned_to: Offset, context: &str) {

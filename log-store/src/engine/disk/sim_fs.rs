@@ -7,27 +7,30 @@
 //!
 //! - [`PowerCut::InOrder`]: the oldest changes, the last one perhaps in part;
 //! - [`PowerCut::AnySectors`]: the oldest changes, and some of the sectors that were written later,
-//!   so that the others are as they were, or zeros.
+//!   so that the others are as they were, or zeros;
+//! - [`PowerCut::NamesFirst`]: the oldest changes of names, and some of the sectors of any age, as a
+//!   file system leaves them that keeps a journal of names only.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod image;
+
+use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use self::image::{Change, Image, Node};
 use super::fs::{DirEntry, Fs, FsFile, LockGuard, OpenMode};
 use crate::slice::Slice;
 use crate::testing::Random;
-
-/// What a disk writes as a whole.
-const SECTOR_BYTES: usize = 512;
 
 /// What a power cut leaves of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PowerCut {
     InOrder,
     AnySectors,
+    NamesFirst,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -49,148 +52,6 @@ struct State {
     /// Calls that still succeed of those that change anything, or make it last.
     calls_left: Option<u64>,
     sync_count: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Image {
-    files: HashMap<u64, Vec<u8>>,
-    names: BTreeMap<PathBuf, Node>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Node {
-    Dir,
-    File(u64),
-}
-
-#[derive(Clone, Debug)]
-enum Change {
-    Write {
-        id: u64,
-        position: u64,
-        bytes: Vec<u8>,
-    },
-    SetLen {
-        id: u64,
-        bytes: u64,
-    },
-    Name {
-        path: PathBuf,
-        node: Option<Node>,
-    },
-    Rename {
-        from: PathBuf,
-        to: PathBuf,
-    },
-}
-
-impl Change {
-    fn file(&self) -> Option<u64> {
-        match self {
-            Change::Write { id, .. } | Change::SetLen { id, .. } => Some(*id),
-            Change::Name { .. } | Change::Rename { .. } => None,
-        }
-    }
-
-    fn is_in(&self, dir: &Path) -> bool {
-        match self {
-            Change::Name { path, .. } => path.parent() == Some(dir),
-            Change::Rename { from, to } => from.parent() == Some(dir) || to.parent() == Some(dir),
-            Change::Write { .. } | Change::SetLen { .. } => false,
-        }
-    }
-}
-
-impl Image {
-    /// A write that the power cut has interrupted.
-    fn apply_part(&mut self, change: &Change, random: &mut Random) {
-        if let Change::Write {
-            id,
-            position,
-            bytes,
-        } = change
-        {
-            let reached = random.below(bytes.len() as u64 + 1) as usize;
-            self.apply(&Change::Write {
-                id: *id,
-                position: *position,
-                bytes: bytes[..reached].to_vec(),
-            });
-        }
-    }
-
-    /// Names in directories that did not reach the disk themselves cannot be found.
-    fn drop_orphans(&mut self) {
-        let mut reachable = BTreeMap::new();
-        for (name, node) in std::mem::take(&mut self.names) {
-            let parent = name.parent().filter(|dir| *dir != Path::new("/"));
-            if parent.is_none_or(|dir| reachable.contains_key(dir)) {
-                reachable.insert(name, node);
-            }
-        }
-        self.names = reachable;
-    }
-
-    /// What programs see of a sector reaches the disk.
-    fn copy_sector(&mut self, seen: &Image, id: u64, sector: usize) {
-        let Some(from) = seen.files.get(&id) else {
-            return;
-        };
-        let start = (sector * SECTOR_BYTES).min(from.len());
-        let end = (start + SECTOR_BYTES).min(from.len());
-        self.apply(&Change::Write {
-            id,
-            position: start as u64,
-            bytes: from[start..end].to_vec(),
-        });
-    }
-
-    fn apply(&mut self, change: &Change) {
-        match change {
-            Change::Write {
-                id,
-                position,
-                bytes,
-            } => {
-                let file = self.files.entry(*id).or_default();
-                let start = *position as usize;
-                if file.len() < start + bytes.len() {
-                    file.resize(start + bytes.len(), 0);
-                }
-                file[start..start + bytes.len()].copy_from_slice(bytes);
-            }
-            Change::SetLen { id, bytes } => {
-                self.files
-                    .entry(*id)
-                    .or_default()
-                    .resize(*bytes as usize, 0);
-            }
-            Change::Name { path, node } => match node {
-                Some(node) => {
-                    self.names.insert(path.clone(), *node);
-                }
-                None => self.names.retain(|name, _| !name.starts_with(path)),
-            },
-            Change::Rename { from, to } => {
-                let moved: Vec<(PathBuf, Node)> = self
-                    .names
-                    .iter()
-                    .filter(|(name, _)| name.starts_with(from))
-                    .map(|(name, node)| (name.clone(), *node))
-                    .collect();
-                self.names.retain(|name, _| !name.starts_with(from));
-                for (name, node) in moved {
-                    let rest = name.strip_prefix(from).expect("it starts with it");
-                    let name = if rest.as_os_str().is_empty() {
-                        to.clone()
-                    } else {
-                        to.join(rest)
-                    };
-                    self.names.insert(name, node);
-                }
-            }
-        }
-    }
 }
 
 impl State {
@@ -231,24 +92,6 @@ impl State {
         }
         Ok(())
     }
-}
-
-/// The sectors of files that `changes` have written to.
-fn written_sectors(changes: &[Change]) -> BTreeSet<(u64, usize)> {
-    let mut sectors = BTreeSet::new();
-    for change in changes {
-        if let Change::Write {
-            id,
-            position,
-            bytes,
-        } = change
-        {
-            let first = *position as usize / SECTOR_BYTES;
-            let end = (*position as usize + bytes.len()).div_ceil(SECTOR_BYTES);
-            sectors.extend((first..end).map(|sector| (*id, sector)));
-        }
-    }
-    sectors
 }
 
 impl SimFs {
@@ -303,9 +146,17 @@ impl SimFs {
     pub(crate) fn cut_power(&self, cut: PowerCut, random: &mut Random) -> SimFs {
         let state = self.lock_state();
         let mut disk = state.disk.clone();
-        let kept = random.below(state.journal.len() as u64 + 1) as usize;
+        let kept = match cut {
+            // Often all of them: the last ones tell the most.
+            PowerCut::NamesFirst if random.one_in(2) => state.journal.len(),
+            PowerCut::InOrder | PowerCut::AnySectors | PowerCut::NamesFirst => {
+                random.below(state.journal.len() as u64 + 1) as usize
+            }
+        };
         for change in &state.journal[..kept] {
-            disk.apply(change);
+            if cut != PowerCut::NamesFirst || change.file().is_none() {
+                disk.apply(change);
+            }
         }
         match cut {
             PowerCut::InOrder => {
@@ -314,12 +165,9 @@ impl SimFs {
                 }
             }
             PowerCut::AnySectors => {
-                for (id, sector) in written_sectors(&state.journal[kept..]) {
-                    if random.one_in(2) {
-                        disk.copy_sector(&state.seen, id, sector);
-                    }
-                }
+                disk.copy_some_sectors(&state.seen, &state.journal[kept..], random);
             }
+            PowerCut::NamesFirst => disk.copy_some_sectors(&state.seen, &state.journal, random),
         }
         disk.drop_orphans();
         SimFs {
