@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::ClusterImage;
 use crate::cluster::record::SupportedFeature;
-use crate::cluster::view::METADATA_VERSION_FEATURE;
+use crate::cluster::view::{KRAFT_VERSION_FEATURE, METADATA_VERSION_FEATURE};
+use crate::cluster::{ClusterImage, MetadataRecord};
 
 /// A feature, the levels that are supported, and the one that a new cluster starts with.
 struct Feature {
@@ -47,8 +47,24 @@ const FEATURES: &[Feature] = &[
 ];
 
 const ELIGIBLE_LEADER_REPLICAS_FEATURE: &str = "eligible.leader.replicas.version";
-const KRAFT_VERSION_FEATURE: &str = "kraft.version";
 const TRANSACTION_VERSION_FEATURE: &str = "transaction.version";
+
+/// Whether the last word of `records` is that eligible leader replicas are kept.
+pub fn has_eligible_leader_replicas(records: &[MetadataRecord]) -> bool {
+    let level = |record: &MetadataRecord| match record {
+        MetadataRecord::FeatureLevel { name, level }
+            if name == ELIGIBLE_LEADER_REPLICAS_FEATURE =>
+        {
+            Some(*level)
+        }
+        _ => None,
+    };
+    records
+        .iter()
+        .rev()
+        .find_map(level)
+        .is_some_and(|level| level > 0)
+}
 
 /// The level of `transaction.version` that the cluster has agreed on.
 pub fn transaction_version(image: &ClusterImage) -> i16 {

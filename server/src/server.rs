@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use uuid::Uuid;
 use crate::broker::{Background, Broker};
 use crate::clock::Clock;
 use crate::cluster::changes;
-use crate::cluster::local::{Durability, LocalMetadataStore};
+use crate::cluster::local::{Durability, LocalMetadataStore, bootstrap_records, upkeep};
 use crate::cluster::record::{RegisterBrokerRecord, RegisterControllerRecord};
-use crate::cluster::{ConfigResource, Endpoint, MetadataStore};
+use crate::cluster::{ConfigResource, Endpoint, MetadataRecord, MetadataStore};
 use crate::config::{Configs, FsyncPolicy, Listener as ListenerConfig, Overrides, StorageRoot};
 use crate::coordinator::{GroupCoordinator, TransactionCoordinator};
 use crate::features;
@@ -118,9 +118,14 @@ impl Server {
         let opening = Opening {
             configs,
             data_dirs: data_dirs.clone(),
+            metadata_log_dir: config.metadata_log_dir.clone(),
             addresses: addresses.clone(),
         };
-        let (broker, was_clean) = tokio::task::spawn_blocking(move || opening.open())
+        let Opened {
+            broker,
+            store,
+            was_clean,
+        } = tokio::task::spawn_blocking(move || opening.open())
             .await
             .map_err(|panic| StartError::Storage(panic.to_string()))??;
         let server = Self {
@@ -132,7 +137,7 @@ impl Server {
         server.broker.groups.load_all(&server.broker).await;
         // After the groups: transactions that were ending write their markers to the offsets partitions as well.
         server.broker.transactions.load_all(&server.broker).await;
-        server.spawn_background();
+        server.spawn_background(store);
         if !was_clean {
             let broker = Arc::clone(&server.broker);
             let checking = move || broker.open_all_logs();
@@ -178,7 +183,7 @@ impl Server {
         }
     }
 
-    fn spawn_background(&self) {
+    fn spawn_background(&self, store: Arc<LocalMetadataStore>) {
         let Background { tasks, shutdown } = &self.broker.background;
         let (broker, stop) = (Arc::clone(&self.broker), shutdown.clone());
         tasks.spawn(async move {
@@ -198,6 +203,7 @@ impl Server {
             Arc::clone(&self.broker),
             shutdown.clone(),
         ));
+        tasks.spawn(upkeep::run(store, shutdown.clone()));
     }
 }
 
@@ -205,12 +211,22 @@ impl Server {
 struct Opening {
     configs: Configs,
     data_dirs: Vec<PathBuf>,
+    /// Where the metadata log is, when it is not in the first of these.
+    metadata_log_dir: Option<PathBuf>,
     addresses: Vec<(String, SocketAddr)>,
 }
 
+/// What a broker consists of before it serves.
+struct Opened {
+    broker: Broker,
+    store: Arc<LocalMetadataStore>,
+    /// Whether the last stop was clean.
+    was_clean: bool,
+}
+
 impl Opening {
-    /// Opens everything under the data directories, and tells whether the last stop was clean. Blocks on the disk.
-    fn open(self) -> Result<(Broker, bool), StartError> {
+    /// Opens everything under the data directories. Blocks on the disk.
+    fn open(self) -> Result<Opened, StartError> {
         let config = self.configs.broker();
         let never_syncs = config.fsync == FsyncPolicy::Never;
         let OpenedStorage {
@@ -229,15 +245,26 @@ impl Opening {
             Durability::Disk
         };
         let clock = Clock;
+        let metadata_dir = self.metadata_dir();
         let store = LocalMetadataStore::open(
-            &self.data_dirs[0],
+            metadata_dir,
             &cluster_id,
             config.node_id,
             durability,
+            config.metadata_log,
             Box::new(|| Clock.now_ms()),
         )
         .map_err(|error| StartError::Storage(error.to_string()))?;
-        let store: Arc<dyn MetadataStore> = Arc::new(store);
+        // Without metadata every log would count as one of a deleted topic.
+        if let (false, Some(log)) = (store.had_metadata(), storage.any_log()) {
+            return Err(StartError::Storage(format!(
+                "there are logs of topics (such as {log}), but the metadata log in {} is empty: it is somewhere else \
+                 (metadata.log.dir), or these directories belong to a broker of a larger cluster",
+                metadata_dir.display()
+            )));
+        }
+        let store = Arc::new(store);
+        self.bootstrap(&*store)?;
         self.register(&*store, &storage, was_clean)
             .map_err(|error| StartError::Storage(error.to_string()))?;
         let fsync = match config.fsync {
@@ -249,7 +276,7 @@ impl Opening {
             node_id: config.node_id,
             clock,
             configs: self.configs,
-            metadata: store,
+            metadata: Arc::clone(&store) as Arc<dyn MetadataStore>,
             partitions: Partitions::new(storage, fsync, clock),
             groups: GroupCoordinator::default(),
             transactions: TransactionCoordinator::default(),
@@ -268,7 +295,44 @@ impl Opening {
                 .and_then(|(topic, _)| image.topic(topic));
             topic.is_some_and(|topic| topic_id.is_none_or(|id| id == topic.id))
         });
-        Ok((broker, was_clean))
+        Ok(Opened {
+            broker,
+            store,
+            was_clean,
+        })
+    }
+
+    /// Where the metadata log is.
+    fn metadata_dir(&self) -> &Path {
+        self.metadata_log_dir
+            .as_deref()
+            .unwrap_or(&self.data_dirs[0])
+    }
+
+    /// Begins the metadata of a new cluster: with what the directory was formatted with, or with what this release has.
+    fn bootstrap(&self, store: &dyn MetadataStore) -> Result<(), StartError> {
+        let formatted = bootstrap_records(self.metadata_dir())
+            .map_err(|error| StartError::Storage(error.to_string()))?;
+        let mut records = formatted.unwrap_or_else(|| {
+            let level = |(name, level)| MetadataRecord::FeatureLevel { name, level };
+            features::bootstrap_levels()
+                .into_iter()
+                .map(level)
+                .collect()
+        });
+        // With eligible leader replicas, Kafka's controller pins the replicas that must be in sync for the whole cluster.
+        if features::has_eligible_leader_replicas(&records) {
+            let in_sync_min = self.configs.topic(&Overrides::new()).min_insync_replicas;
+            records.push(MetadataRecord::Config {
+                resource_type: ConfigResource::BROKER,
+                resource_name: ConfigResource::default_broker().name,
+                name: "min.insync.replicas".to_owned(),
+                value: Some(in_sync_min.to_string()),
+            });
+        }
+        changes::bootstrap(store, &records)
+            .map_err(|error| StartError::Storage(error.to_string()))?;
+        Ok(())
     }
 
     /// Brings the metadata up to date with this start of the broker.
@@ -279,18 +343,6 @@ impl Opening {
         was_clean: bool,
     ) -> Result<(), crate::cluster::ProposeError> {
         let config = self.configs.broker();
-        // With eligible leader replicas, Kafka's controller pins the replicas that must be in sync for the whole cluster.
-        let in_sync_min = self
-            .configs
-            .topic(&Overrides::new())
-            .min_insync_replicas
-            .to_string();
-        let configs = [(
-            ConfigResource::default_broker(),
-            "min.insync.replicas".to_owned(),
-            in_sync_min,
-        )];
-        changes::bootstrap(store, &features::bootstrap_levels(), &configs)?;
         changes::elect_leaders(store, config.node_id)?;
         if !was_clean && store.image().topic_count() > 0 {
             info!(

@@ -166,6 +166,15 @@ impl Storage {
         self.dirs.iter().map(LogDir::path)
     }
 
+    /// The name of some log; none when there is none.
+    pub fn any_log(&self) -> Option<String> {
+        let places = self.lock();
+        let mut names = places.keys();
+        names
+            .find(|name| *name != METADATA_DIRECTORY && is_log_name(name))
+            .cloned()
+    }
+
     /// Which directory (by its place among [`Storage::paths`]) holds a log; none when nothing holds it.
     pub fn place_of(&self, name: &str) -> Option<usize> {
         self.lock().get(name).copied()

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::record::{
     BrokerRegistrationChangeRecord, MetadataRecord, PartitionChangeRecord, PartitionRecord,
-    RegisterBrokerRecord, RegisterControllerRecord, SupportedFeature,
+    RecordError, RegisterBrokerRecord, RegisterControllerRecord, SupportedFeature,
 };
 use super::topic_name;
 use super::view::{
@@ -44,6 +44,8 @@ pub enum ApplyError {
         topic_id: Uuid,
         partition_id: i32,
     },
+    /// A record that is only kept does not say what it is about.
+    Unreadable(RecordError),
     /// Producer ids are never handed out twice.
     ProducerId {
         next: i64,
@@ -93,6 +95,7 @@ impl fmt::Display for ApplyError {
                     "partition {partition_id} of topic id {topic_id} has not one directory for each replica"
                 )
             }
+            Self::Unreadable(error) => error.fmt(f),
             Self::ProducerId { next, current } => {
                 write!(
                     f,
@@ -158,8 +161,15 @@ pub fn apply(image: &mut ClusterImage, record: &MetadataRecord) -> Result<(), Ap
         | MetadataRecord::BeginTransaction { .. }
         | MetadataRecord::EndTransaction
         | MetadataRecord::AbortTransaction { .. }
-        | MetadataRecord::ZkMigrationState { .. }
-        | MetadataRecord::Other { .. } => {}
+        | MetadataRecord::ZkMigrationState { .. } => {}
+        MetadataRecord::Other {
+            api_key,
+            version,
+            body,
+        } => image
+            .retained
+            .apply(*api_key, *version, body)
+            .map_err(ApplyError::Unreadable)?,
     }
     Ok(())
 }
@@ -168,6 +178,7 @@ fn register_broker(image: &mut ClusterImage, record: &RegisterBrokerRecord) {
     let registration = BrokerRegistration {
         id: record.broker_id,
         epoch: record.broker_epoch,
+        is_migrating_zk_broker: record.is_migrating_zk_broker,
         incarnation_id: record.incarnation_id,
         listeners: record.endpoints.clone(),
         features: supported(&record.features),
@@ -229,6 +240,7 @@ fn register_controller(image: &mut ClusterImage, record: &RegisterControllerReco
     let registration = ControllerRegistration {
         id: record.controller_id,
         incarnation_id: record.incarnation_id,
+        is_zk_migration_ready: record.is_zk_migration_ready,
         listeners: record.endpoints.clone(),
         features: supported(&record.features),
     };

@@ -11,7 +11,9 @@ use super::record::{
     RegisterBrokerRecord, RegisterControllerRecord,
 };
 use super::store::{MetadataStore, Proposal, ProposeError};
-use super::view::{ClusterImage, ConfigResource, NO_LEADER, PartitionImage};
+use super::view::{
+    ClusterImage, ConfigResource, METADATA_VERSION_FEATURE, NO_LEADER, PartitionImage,
+};
 
 /// Producer ids in one block, as in Kafka's `ProducerIdsBlock`.
 pub const PRODUCER_ID_BLOCK_COUNT: i64 = 1000;
@@ -19,25 +21,18 @@ pub const PRODUCER_ID_BLOCK_COUNT: i64 = 1000;
 /// Partition changes in one proposal: far below what one batch of the metadata log can hold.
 const PARTITION_CHANGES_PER_PROPOSAL: usize = 10_000;
 
-/// Finalizes the cluster's first feature levels and sets its first configs, as Kafka's controller does with its
-/// bootstrap records. Changes nothing on a cluster that has feature levels.
+/// Begins the metadata of a new cluster with `records`: its first feature levels, configs and credentials, as Kafka's
+/// controller does with its bootstrap records. Changes nothing on a cluster that has a metadata version.
 pub fn bootstrap(
     store: &dyn MetadataStore,
-    features: &BTreeMap<String, i16>,
-    configs: &[(ConfigResource, String, String)],
+    records: &[MetadataRecord],
 ) -> Result<Arc<ClusterImage>, ProposeError> {
     store.propose(&mut |proposal| {
-        if !proposal.image().features.levels.is_empty() {
-            return;
-        }
-        for (name, level) in features {
-            proposal.push(MetadataRecord::FeatureLevel {
-                name: name.clone(),
-                level: *level,
-            });
-        }
-        for (resource, name, value) in configs {
-            set_config(proposal, resource, name, Some(value));
+        let levels = &proposal.image().features.levels;
+        if !levels.contains_key(METADATA_VERSION_FEATURE) {
+            records
+                .iter()
+                .for_each(|record| proposal.push(record.clone()));
         }
     })
 }

@@ -7,7 +7,8 @@
 //! - [`view`]: the image; [`apply`]: what a record does to it
 //! - [`store`]: the seam; [`memory`] and [`local`] are its two stores
 //! - [`changes`]: the proposals that several rooms share (register a broker, create topics, producer id blocks)
-//! - [`record`]: Kafka's metadata records and their bytes
+//! - [`record`]: Kafka's metadata records and their bytes; [`retained`]: those that the image only keeps
+//! - [`restate`]: an image as the records of a snapshot
 //! - [`topic_name`]: what a topic may be called
 
 pub mod apply;
@@ -15,6 +16,8 @@ pub mod changes;
 pub mod local;
 pub mod memory;
 pub mod record;
+pub mod restate;
+pub mod retained;
 pub mod store;
 pub mod topic_name;
 pub mod view;

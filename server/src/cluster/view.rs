@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use uuid::Uuid;
 
+use super::retained::RetainedRecords;
 use super::topic_name;
 
 /// One state of the cluster's metadata. Cloning it is cheap: the large maps share their structure, so a proposal costs
@@ -33,6 +34,8 @@ pub struct ClusterImage {
     pub(super) colliding_names: HashTrieMapSync<String, Vec<Arc<str>>>,
     pub(super) configs: HashTrieMapSync<ConfigResource, Arc<BTreeMap<String, String>>>,
     pub(super) partition_count: usize,
+    /// What the log says beside all this.
+    pub retained: RetainedRecords,
 }
 
 /// A broker as it registered itself.
@@ -41,6 +44,8 @@ pub struct BrokerRegistration {
     pub id: i32,
     /// Offset of the metadata record that registered this incarnation.
     pub epoch: i64,
+    /// Left over from the days of ZooKeeper.
+    pub is_migrating_zk_broker: bool,
     pub incarnation_id: Uuid,
     pub listeners: Vec<Endpoint>,
     /// Feature levels that the broker supports, first and last inclusive.
@@ -59,6 +64,8 @@ pub struct BrokerRegistration {
 pub struct ControllerRegistration {
     pub id: i32,
     pub incarnation_id: Uuid,
+    /// Left over from the days of ZooKeeper.
+    pub is_zk_migration_ready: bool,
     pub listeners: Vec<Endpoint>,
     pub features: BTreeMap<String, (i16, i16)>,
 }
@@ -96,6 +103,9 @@ impl FinalizedFeatures {
     }
 }
 
+/// Name of the feature whose level says where the voters are named. The log has it in control records, so no snapshot
+/// states it among the features.
+pub const KRAFT_VERSION_FEATURE: &str = "kraft.version";
 /// Name of the feature whose level is the metadata version.
 pub const METADATA_VERSION_FEATURE: &str = "metadata.version";
 /// 3.3-IV3, the oldest metadata version that Kafka 4.3 works with.
@@ -219,6 +229,7 @@ impl ClusterImage {
             colliding_names: HashTrieMapSync::new_sync(),
             configs: HashTrieMapSync::new_sync(),
             partition_count: 0,
+            retained: RetainedRecords::default(),
         }
     }
 

@@ -37,8 +37,8 @@ pub use reference::reference;
 pub use setting::{Origin, Problem, Setting};
 pub use typed::{
     BrokerConfig, CleanerConfig, CleanupPolicy, CompressionLevels, ConsumerGroupDefaults,
-    FsyncPolicy, GroupConfig, GroupCoordinatorConfig, LogTimers, NetworkConfig, OffsetsConfig,
-    StorageRoot, TimestampType, TopicCompression, TopicConfig, TransactionConfig,
+    FsyncPolicy, GroupConfig, GroupCoordinatorConfig, LogTimers, MetadataLogConfig, NetworkConfig,
+    OffsetsConfig, StorageRoot, TimestampType, TopicCompression, TopicConfig, TransactionConfig,
 };
 pub use value::Value;
 

@@ -62,16 +62,26 @@ fn epochs(image: &ClusterImage, topic: &str) -> Vec<(i32, i32)> {
 #[test]
 fn bootstrap_happens_once_in_the_life_of_a_cluster() {
     let store = store();
+    let level = |name: &str, level| MetadataRecord::FeatureLevel {
+        name: name.to_owned(),
+        level,
+    };
+    let config = MetadataRecord::Config {
+        resource_type: ConfigResource::BROKER,
+        resource_name: String::new(),
+        name: "min.insync.replicas".to_owned(),
+        value: Some("1".to_owned()),
+    };
+    let records = [
+        level("metadata.version", 30),
+        level("group.version", 1),
+        config,
+    ];
+    let image = bootstrap(&store, &records).unwrap();
     let features = BTreeMap::from([
         ("metadata.version".to_owned(), 30),
         ("group.version".to_owned(), 1),
     ]);
-    let configs = [(
-        ConfigResource::default_broker(),
-        "min.insync.replicas".to_owned(),
-        "1".to_owned(),
-    )];
-    let image = bootstrap(&store, &features, &configs).unwrap();
     assert_eq!(image.features.levels, features);
     assert_eq!(image.features.metadata_version(), 30);
     assert_eq!(
@@ -79,8 +89,8 @@ fn bootstrap_happens_once_in_the_life_of_a_cluster() {
         "1"
     );
 
-    let newer = BTreeMap::from([("metadata.version".to_owned(), 31)]);
-    assert_eq!(bootstrap(&store, &newer, &[]).unwrap().offset, image.offset);
+    let newer = [level("metadata.version", 31)];
+    assert_eq!(bootstrap(&store, &newer).unwrap().offset, image.offset);
 }
 
 #[test]

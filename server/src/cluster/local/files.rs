@@ -1,24 +1,48 @@
-//! The files of the metadata log: the newest snapshot, and the segments after it.
+//! The files of the metadata log: segments, of which the last one grows, and the snapshots that stand for old ones.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use klamm_log_store::batch::{BATCH_HEADER_BYTES, Batch, BatchHeader, RawBatch};
+use klamm_log_store::batch::Batch;
 
-use super::replay::{BadRecord, Replay};
-use super::{Durability, METADATA_BATCH_BYTES_MAX, OpenError};
+use super::directory::{self, Listing, SnapshotId};
+use super::replay::Replay;
+use super::scan::{Refusal, Scan, cut, scan};
+use super::snapshot::{self, SnapshotFile};
+use super::{Durability, OpenError};
+use crate::config::MetadataLogConfig;
 
 /// The directory of the log, open for appending to its last segment.
 #[derive(Debug)]
 pub(super) struct Files {
     directory: PathBuf,
-    segment: File,
+    durability: Durability,
+    config: MetadataLogConfig,
+    /// The segments that take no more batches, in the order of their offsets.
+    closed: Vec<ClosedSegment>,
+    active: ActiveSegment,
+    /// In order of age.
+    snapshots: Vec<SnapshotFile>,
+    /// Records below this offset are only there because they share a segment with later ones.
+    start_offset: i64,
+}
+
+#[derive(Debug)]
+struct ClosedSegment {
+    base_offset: i64,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct ActiveSegment {
+    file: File,
+    base_offset: i64,
     /// Where the next batch goes: the end of the last whole batch.
     position_end: u64,
-    durability: Durability,
+    /// The time of the first batch; none while there is none.
+    first_timestamp_ms: Option<i64>,
 }
 
 /// Why a batch was not appended.
@@ -38,11 +62,20 @@ impl From<AppendError> for io::Error {
     }
 }
 
+/// Files that retention no longer keeps.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Expired {
+    pub(super) snapshots: Vec<SnapshotId>,
+    /// Base offsets.
+    pub(super) segments: Vec<i64>,
+}
+
 impl Files {
     /// Reads the directory into `replay` and opens its last segment, having cut off what a crash left half-written.
     pub(super) fn open(
         directory: &Path,
         durability: Durability,
+        config: MetadataLogConfig,
         replay: &mut Replay<'_>,
     ) -> Result<Self, OpenError> {
         let at = |path: &Path| {
@@ -51,154 +84,319 @@ impl Files {
         };
         fs::create_dir_all(directory).map_err(at(directory))?;
         let Listing {
-            snapshot,
             mut segments,
-        } = list(directory).map_err(at(directory))?;
-        if let Some(snapshot) = snapshot {
-            read_snapshot(&snapshot, replay)?;
+            snapshots,
+        } = directory::list(directory).map_err(at(directory))?;
+        let snapshots = open_snapshots(directory, snapshots, replay)?;
+        let Some(last) = segments.pop() else {
+            return Self::begin(directory, durability, config, snapshots, replay);
+        };
+        let mut closed = Vec::new();
+        for (index, base_offset) in segments.iter().enumerate() {
+            let end_offset = segments.get(index + 1).copied().unwrap_or(last);
+            let path = directory::segment_path(directory, *base_offset);
+            // A snapshot stands for the whole of the segment.
+            let bytes = if end_offset <= replay.next_offset() {
+                fs::metadata(&path).map_err(at(&path))?.len()
+            } else {
+                scan(&path, |batch| log_batch(batch, replay))?
+                    .whole(&path)?
+                    .position_end
+            };
+            closed.push(ClosedSegment {
+                base_offset: *base_offset,
+                bytes,
+            });
         }
-        if segments.is_empty() {
-            segments.push(create_segment(directory, replay.next_offset()).map_err(at(directory))?);
+        let (active, end_offset) = open_active(directory, last, replay)?;
+        let start_offset = closed.first().map_or(last, |first| first.base_offset);
+        let mut files = Self {
+            directory: directory.to_owned(),
+            durability,
+            config,
+            closed,
+            active,
+            snapshots,
+            start_offset,
+        };
+        if end_offset < replay.next_offset() {
+            files
+                .start_after_snapshot(replay.next_offset())
+                .map_err(at(directory))?;
         }
-        let last = segments.pop().expect("a segment was just made sure of");
-        for path in &segments {
-            let scan = scan(path, |batch| log_batch(batch, replay))?;
-            if let Some(reason) = scan.bad_tail {
-                return Err(OpenError::Damaged {
-                    path: path.clone(),
-                    position: scan.position_end,
-                    reason,
-                });
-            }
-        }
-        let scan = scan(&last, |batch| log_batch(batch, replay))?;
-        let segment = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&last)
-            .map_err(at(&last))?;
-        if let Some(reason) = scan.bad_tail {
-            cut(&segment, &last, scan.position_end, &reason)?;
-        }
+        files.forget_unusable_snapshots().map_err(at(directory))?;
+        Ok(files)
+    }
+
+    /// A log without a segment begins where its snapshot ends.
+    fn begin(
+        directory: &Path,
+        durability: Durability,
+        config: MetadataLogConfig,
+        snapshots: Vec<SnapshotFile>,
+        replay: &Replay<'_>,
+    ) -> Result<Self, OpenError> {
+        let base_offset = replay.next_offset();
+        let create = || -> io::Result<File> {
+            let file = create_segment(directory, base_offset)?;
+            // The same holds for the directory as for the file in it: it is there after a crash when its parent is synced.
+            directory
+                .parent()
+                .map_or(Ok(()), directory::sync_directory)?;
+            Ok(file)
+        };
+        let file = create().map_err(|error| OpenError::Io {
+            path: directory.to_owned(),
+            error,
+        })?;
         Ok(Self {
             directory: directory.to_owned(),
-            segment,
-            position_end: scan.position_end,
             durability,
+            config,
+            closed: Vec::new(),
+            active: ActiveSegment::new(file, base_offset),
+            snapshots,
+            start_offset: base_offset,
         })
+    }
+
+    /// The newest snapshot is ahead of the log, which has nothing to add to it: a follower has fetched the one and was
+    /// stopped before it could cut the other.
+    fn start_after_snapshot(&mut self, offset: i64) -> io::Result<()> {
+        let file = create_segment(&self.directory, offset)?;
+        let behind = std::mem::replace(&mut self.active, ActiveSegment::new(file, offset));
+        for segment in self.closed.drain(..) {
+            directory::remove_segment(&self.directory, segment.base_offset)?;
+        }
+        directory::remove_segment(&self.directory, behind.base_offset)?;
+        self.start_offset = offset;
+        Ok(())
+    }
+
+    /// A snapshot that ends before the log begins leads nowhere.
+    fn forget_unusable_snapshots(&mut self) -> io::Result<()> {
+        let start_offset = self.start_offset;
+        let is_unusable = |file: &SnapshotFile| file.id.offset_end < start_offset;
+        for file in self.snapshots.iter().filter(|file| is_unusable(file)) {
+            fs::remove_file(file.id.path(&self.directory))?;
+        }
+        self.snapshots.retain(|file| !is_unusable(file));
+        Ok(())
     }
 
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
 
+    pub(super) fn durability(&self) -> Durability {
+        self.durability
+    }
+
     /// Appends one batch; when this returns it is durable.
-    pub(super) fn append(&mut self, batch: &[u8]) -> Result<(), AppendError> {
-        if let Err(error) = self.segment.write_all_at(batch, self.position_end) {
-            return Err(match self.segment.set_len(self.position_end) {
+    pub(super) fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        if self.is_time_to_roll(batch) {
+            self.roll(batch.header().base_offset.0)
+                .map_err(AppendError::TakenBack)?;
+        }
+        let active = &mut self.active;
+        let bytes = batch.bytes();
+        if let Err(error) = active.file.write_all_at(bytes, active.position_end) {
+            return Err(match active.file.set_len(active.position_end) {
                 Ok(()) => AppendError::TakenBack(error),
                 Err(_) => AppendError::Unknown(error),
             });
         }
         if self.durability == Durability::Disk {
             // After a failed sync the page cache may hold what the disk does not, and only a restart can tell.
-            self.segment.sync_data().map_err(AppendError::Unknown)?;
+            active.file.sync_data().map_err(AppendError::Unknown)?;
         }
-        self.position_end += batch.len() as u64;
+        active.position_end += bytes.len() as u64;
+        active
+            .first_timestamp_ms
+            .get_or_insert(batch.header().max_timestamp_ms);
+        Ok(())
+    }
+
+    /// Whether the active segment is too large or too old for another batch (`LogSegment.shouldRoll`).
+    fn is_time_to_roll(&self, batch: &Batch) -> bool {
+        let Some(first_ms) = self.active.first_timestamp_ms else {
+            return false;
+        };
+        let bytes = self.active.position_end + batch.bytes().len() as u64;
+        let age_ms = batch.header().max_timestamp_ms.saturating_sub(first_ms);
+        bytes > self.config.segment_bytes || age_ms > self.config.segment_ms
+    }
+
+    /// Begins a new segment. The old one is complete and, with every batch of it, durable.
+    fn roll(&mut self, base_offset: i64) -> io::Result<()> {
+        let file = create_segment(&self.directory, base_offset)?;
+        let full = std::mem::replace(&mut self.active, ActiveSegment::new(file, base_offset));
+        self.closed.push(ClosedSegment {
+            base_offset: full.base_offset,
+            bytes: full.position_end,
+        });
+        Ok(())
+    }
+
+    pub(super) fn has_snapshot(&self, id: SnapshotId) -> bool {
+        self.snapshots.iter().any(|file| file.id == id)
+    }
+
+    /// Enters a snapshot that has been written. It is the newest.
+    pub(super) fn add_snapshot(&mut self, file: SnapshotFile) {
+        self.snapshots.push(file);
+    }
+
+    /// When the oldest snapshot will be too old, in milliseconds since the Unix epoch; none while it is the only one.
+    pub(super) fn retention_ends_ms(&self) -> Option<i64> {
+        let retention_ms = self.config.retention_ms?;
+        match self.snapshots.as_slice() {
+            [oldest, _, ..] => Some(oldest.log_timestamp_ms.saturating_add(retention_ms)),
+            _ => None,
+        }
+    }
+
+    /// Takes files off the books that are too many or too old, for [`Expired::remove`] to delete. The newest snapshot
+    /// and all that is behind it always stay, and the log goes only up to a snapshot (`KafkaRaftLog.maybeClean`).
+    pub(super) fn expire(&mut self, now_ms: i64) -> Expired {
+        let mut expired = Expired::default();
+        while let [oldest, next, ..] = self.snapshots.as_slice() {
+            let (oldest, next) = (*oldest, *next);
+            let is_too_large = self
+                .config
+                .retention_bytes
+                .is_some_and(|bytes_max| self.bytes() > bytes_max);
+            let is_too_old = self
+                .config
+                .retention_ms
+                .is_some_and(|age_ms| now_ms.saturating_sub(oldest.log_timestamp_ms) > age_ms);
+            if !(is_too_large || is_too_old) {
+                break;
+            }
+            self.snapshots.remove(0);
+            expired.snapshots.push(oldest.id);
+            self.start_offset = self.start_offset.max(next.id.offset_end);
+            while let Some(end_offset) = self.first_closed_end()
+                && end_offset <= self.start_offset
+            {
+                expired.segments.push(self.closed.remove(0).base_offset);
+            }
+        }
+        expired
+    }
+
+    /// Where the first segment ends, unless it is the active one.
+    fn first_closed_end(&self) -> Option<i64> {
+        match self.closed.as_slice() {
+            [] => None,
+            [_] => Some(self.active.base_offset),
+            [_, second, ..] => Some(second.base_offset),
+        }
+    }
+
+    /// Segments and snapshots together.
+    fn bytes(&self) -> u64 {
+        let segments: u64 = self.closed.iter().map(|segment| segment.bytes).sum();
+        let snapshots: u64 = self.snapshots.iter().map(|file| file.bytes).sum();
+        segments + self.active.position_end + snapshots
+    }
+}
+
+impl Expired {
+    /// Deletes the files, the oldest first: what a crash leaves is again a log without a gap.
+    pub(super) fn remove(&self, directory: &Path) -> io::Result<()> {
+        for id in &self.snapshots {
+            directory::remove_if_there(&id.path(directory))?;
+        }
+        for base_offset in &self.segments {
+            directory::remove_segment(directory, *base_offset)?;
+        }
         Ok(())
     }
 }
 
-struct Listing {
-    /// The newest snapshot.
-    snapshot: Option<Snapshot>,
-    /// All segments in the order of their base offsets.
-    segments: Vec<PathBuf>,
-}
-
-struct Snapshot {
-    path: PathBuf,
-    /// The snapshot holds all records below this offset.
-    offset_end: i64,
-    epoch: i32,
-}
-
-fn list(directory: &Path) -> io::Result<Listing> {
-    let mut listing = Listing {
-        snapshot: None,
-        segments: Vec::new(),
-    };
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            continue;
-        };
-        if let Some(base_offset) = name.strip_suffix(".log")
-            && base_offset.len() == SEGMENT_NAME_DIGITS
-            && base_offset.bytes().all(|byte| byte.is_ascii_digit())
-        {
-            listing.segments.push(path);
-        } else if let Some((offset_end, epoch)) = snapshot_name(name)
-            && listing
-                .snapshot
-                .as_ref()
-                .is_none_or(|newest| (newest.offset_end, newest.epoch) < (offset_end, epoch))
-        {
-            listing.snapshot = Some(Snapshot {
-                path,
-                offset_end,
-                epoch,
-            });
+impl ActiveSegment {
+    fn new(file: File, base_offset: i64) -> Self {
+        Self {
+            file,
+            base_offset,
+            position_end: 0,
+            first_timestamp_ms: None,
         }
     }
-    // All names have the same number of digits, so their order is that of their offsets.
-    listing.segments.sort();
-    Ok(listing)
 }
 
-/// Digits of the base offset in a segment's name.
-const SEGMENT_NAME_DIGITS: usize = 20;
-
-/// End offset and epoch of a snapshot, from its name: `00000000000000000042-0000000007.checkpoint`.
-fn snapshot_name(name: &str) -> Option<(i64, i32)> {
-    let (offset_end, epoch) = name.strip_suffix(".checkpoint")?.split_once('-')?;
-    Some((offset_end.parse().ok()?, epoch.parse().ok()?))
-}
-
-fn create_segment(directory: &Path, base_offset: i64) -> io::Result<PathBuf> {
-    let path = directory.join(format!("{base_offset:020}.log"));
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path)?;
-    // A file is there after a crash only when its directory has been synced, and the same holds for the directory.
-    File::open(directory)?.sync_all()?;
-    if let Some(parent) = directory.parent() {
-        File::open(parent)?.sync_all()?;
+/// Reads the newest snapshot, and looks at the others.
+fn open_snapshots(
+    directory: &Path,
+    mut ids: Vec<SnapshotId>,
+    replay: &mut Replay<'_>,
+) -> Result<Vec<SnapshotFile>, OpenError> {
+    let Some(newest) = ids.pop() else {
+        return Ok(Vec::new());
+    };
+    let mut files = Vec::new();
+    for id in ids {
+        let file = snapshot::glance(directory, id).map_err(|error| OpenError::Io {
+            path: id.path(directory),
+            error,
+        })?;
+        files.push(file);
     }
-    Ok(path)
+    files.push(snapshot::read(directory, newest, replay)?);
+    Ok(files)
 }
 
-fn read_snapshot(snapshot: &Snapshot, replay: &mut Replay<'_>) -> Result<(), OpenError> {
-    let scan = scan(&snapshot.path, |batch| {
-        replay.snapshot_batch(batch).map_err(Refusal::Record)
+/// Opens the last segment and returns where the log ends.
+fn open_active(
+    directory: &Path,
+    base_offset: i64,
+    replay: &mut Replay<'_>,
+) -> Result<(ActiveSegment, i64), OpenError> {
+    let path = directory::segment_path(directory, base_offset);
+    let (mut first_timestamp_ms, mut end_offset) = (None, base_offset);
+    let Scan {
+        position_end,
+        bad_tail,
+    } = scan(&path, |batch| {
+        first_timestamp_ms.get_or_insert(batch.header().max_timestamp_ms);
+        end_offset = batch.header().end_offset().0;
+        log_batch(batch, replay)
     })?;
-    if let Some(reason) = scan.bad_tail {
-        return Err(OpenError::Damaged {
-            path: snapshot.path.clone(),
-            position: scan.position_end,
-            reason,
-        });
+    let io = |error| OpenError::Io {
+        path: path.clone(),
+        error,
+    };
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(io)?;
+    if let Some(reason) = bad_tail {
+        cut(&file, &path, position_end, &reason)?;
     }
-    replay.end_snapshot(snapshot.offset_end, snapshot.epoch);
-    Ok(())
+    // They end before what will be appended here, or are longer than they should be after a crash of Kafka.
+    directory::remove_side_files(directory, base_offset).map_err(io)?;
+    let active = ActiveSegment {
+        file,
+        base_offset,
+        position_end,
+        first_timestamp_ms,
+    };
+    Ok((active, end_offset))
 }
 
-/// Why a whole batch is not taken.
-enum Refusal {
-    /// It does not continue the log.
-    Gap(String),
-    Record(BadRecord),
+/// Makes an empty segment, durably.
+fn create_segment(directory: &Path, base_offset: i64) -> io::Result<File> {
+    // One that an earlier attempt has left is empty.
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(directory::segment_path(directory, base_offset))?;
+    directory::sync_directory(directory)?;
+    Ok(file)
 }
 
 fn log_batch(batch: &Batch, replay: &mut Replay<'_>) -> Result<(), Refusal> {
@@ -209,130 +407,5 @@ fn log_batch(batch: &Batch, replay: &mut Replay<'_>) -> Result<(), Refusal> {
             batch.header().base_offset
         )));
     }
-    replay.log_batch(batch).map_err(Refusal::Record)
-}
-
-struct Scan {
-    /// The end of the last whole batch.
-    position_end: u64,
-    /// Why the bytes after it are no batch, when there are any.
-    bad_tail: Option<String>,
-}
-
-/// Hands every whole batch of a file to `take`, up to the first bytes that are none.
-fn scan(
-    path: &Path,
-    mut take: impl FnMut(&Batch) -> Result<(), Refusal>,
-) -> Result<Scan, OpenError> {
-    let io = |error| OpenError::Io {
-        path: path.to_owned(),
-        error,
-    };
-    let mut input = BufReader::new(File::open(path).map_err(io)?);
-    let mut position = 0;
-    loop {
-        match read_batch(&mut input).map_err(io)? {
-            Next::Batch(batch) => {
-                take(&batch).map_err(|refusal| match refusal {
-                    Refusal::Gap(reason) => OpenError::Damaged {
-                        path: path.to_owned(),
-                        position,
-                        reason,
-                    },
-                    Refusal::Record(BadRecord { offset, reason }) => OpenError::Record {
-                        path: path.to_owned(),
-                        offset,
-                        reason,
-                    },
-                })?;
-                position += batch.header().total_bytes() as u64;
-            }
-            Next::End => {
-                return Ok(Scan {
-                    position_end: position,
-                    bad_tail: None,
-                });
-            }
-            Next::Bad(reason) => {
-                return Ok(Scan {
-                    position_end: position,
-                    bad_tail: Some(reason),
-                });
-            }
-        }
-    }
-}
-
-enum Next {
-    Batch(Batch),
-    End,
-    Bad(String),
-}
-
-fn read_batch(input: &mut impl Read) -> io::Result<Next> {
-    let header_bytes = read_up_to(input, BATCH_HEADER_BYTES)?;
-    if header_bytes.is_empty() {
-        return Ok(Next::End);
-    }
-    let header = match BatchHeader::parse(&header_bytes) {
-        Ok(header) if header.total_bytes() <= METADATA_BATCH_BYTES_MAX => header,
-        Ok(header) => {
-            return Ok(Next::Bad(format!(
-                "batch of {} bytes is too large",
-                header.total_bytes()
-            )));
-        }
-        Err(error) => return Ok(Next::Bad(error.to_string())),
-    };
-    let mut bytes = header_bytes;
-    bytes.extend(read_up_to(
-        input,
-        header.total_bytes() - BATCH_HEADER_BYTES,
-    )?);
-    let batch = RawBatch::split_from(&mut Bytes::from(bytes)).and_then(RawBatch::check);
-    Ok(batch.map_or_else(|error| Next::Bad(error.to_string()), Next::Batch))
-}
-
-/// Reads `count` bytes, fewer when the file ends before.
-fn read_up_to(input: &mut impl Read, count: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    input.take(count as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Cuts off a tail that is no batch, when a crash during the last append explains it. Every append is durable before the
-/// next one begins, so a crash can leave one batch in pieces; whole batches behind the bad bytes mean damage instead.
-fn cut(segment: &File, path: &Path, position: u64, reason: &str) -> Result<(), OpenError> {
-    let io = |error| OpenError::Io {
-        path: path.to_owned(),
-        error,
-    };
-    let length = segment.metadata().map_err(io)?.len();
-    let tail_bytes = length - position;
-    let damaged = || OpenError::Damaged {
-        path: path.to_owned(),
-        position,
-        reason: reason.to_owned(),
-    };
-    if tail_bytes > METADATA_BATCH_BYTES_MAX as u64 {
-        return Err(damaged());
-    }
-    let mut tail = vec![0; tail_bytes as usize];
-    segment.read_exact_at(&mut tail, position).map_err(io)?;
-    if holds_batch(&Bytes::from(tail)) {
-        return Err(damaged());
-    }
-    tracing::warn!(path = %path.display(), position, tail_bytes, reason, "cutting an unfinished append off the metadata log");
-    segment
-        .set_len(position)
-        .and_then(|()| segment.sync_all())
-        .map_err(io)
-}
-
-/// Whether a whole batch begins anywhere behind the first byte of `tail`.
-fn holds_batch(tail: &Bytes) -> bool {
-    (1..tail.len()).any(|start| {
-        let raw = RawBatch::split_from(&mut tail.slice(start..));
-        raw.is_ok_and(|raw| raw.is_crc_valid())
-    })
+    replay.log_batch(batch).map_err(Refusal::from)
 }

@@ -6,23 +6,40 @@
 //! Every open starts a new epoch with a LeaderChange control batch, as every controller election does, so batches of two
 //! incarnations can be told apart. A proposal is one batch and therefore atomic: after a crash it is there in full or
 //! not at all.
+//!
+//! Snapshots keep the log from growing for ever ([`upkeep`]): each of them stands for the log before it, and old segments
+//! and snapshots go when retention no longer keeps them.
 
 mod batch;
+mod directory;
+mod error;
 mod files;
+mod quorum_state;
 mod replay;
+mod scan;
+mod snapshot;
+pub mod upkeep;
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use klamm_log_store::batch::Batch;
 use tokio::sync::watch;
 
-use super::record::{MetadataRecord, encode};
+use super::record::{ControlRecord, MetadataRecord, encode};
 use super::store::{MetadataStore, Proposal, ProposeError};
-use super::view::ClusterImage;
+use super::view::{ClusterImage, KRAFT_VERSION_FEATURE};
+use crate::config::MetadataLogConfig;
+use batch::Place;
+use directory::SnapshotId;
 use files::{AppendError, Files};
+use replay::{Quorum, Replay, Replayed};
+use snapshot::Provenance;
+
+pub use error::OpenError;
+pub use snapshot::bootstrap_records;
 
 /// Name of the directory inside the data directory.
 pub const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
@@ -46,14 +63,32 @@ pub type NowMs = Box<dyn Fn() -> i64 + Send + Sync>;
 pub struct LocalMetadataStore {
     /// Held while a proposal is made and written, so that proposals see each other's effects.
     log: Mutex<MetadataLog>,
+    /// Held while a snapshot is written; proposals go on meanwhile.
+    snapshotting: Mutex<()>,
     images: watch::Sender<Arc<ClusterImage>>,
+    config: MetadataLogConfig,
+    had_metadata: bool,
     now_ms: NowMs,
 }
 
 struct MetadataLog {
     files: Files,
+    quorum: Quorum,
+    /// The time of the last batch.
+    timestamp_last_ms: i64,
+    /// Bytes of the log that no snapshot holds.
+    bytes_since_snapshot: u64,
     /// Set once the state of the file is no longer known.
     failure: Option<String>,
+}
+
+/// How far the log has grown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Growth {
+    /// Bytes of the log that no snapshot holds.
+    pub bytes_since_snapshot: u64,
+    /// When the oldest snapshot will be too old, in milliseconds since the Unix epoch; none while it is the only one.
+    pub retention_ends_ms: Option<i64>,
 }
 
 impl LocalMetadataStore {
@@ -66,81 +101,213 @@ impl LocalMetadataStore {
         cluster_id: &str,
         node_id: i32,
         durability: Durability,
+        config: MetadataLogConfig,
         now_ms: NowMs,
     ) -> Result<Self, OpenError> {
+        let directory = data_dir.join(METADATA_DIRECTORY);
         let mut image = ClusterImage::empty(cluster_id, node_id);
-        let mut replay = replay::Replay::new(&mut image);
-        let files = Files::open(&data_dir.join(METADATA_DIRECTORY), durability, &mut replay)?;
-        let replay::Replayed {
-            epoch_last,
-            is_inside_transaction,
-        } = replay.finish();
-        image.epoch = epoch_last + 1;
-        let mut log = MetadataLog {
-            files,
-            failure: None,
-        };
-        log.begin_epoch(&mut image, is_inside_transaction, now_ms())?;
+        let mut replay = Replay::new(&mut image);
+        let files = Files::open(&directory, durability, config, &mut replay)?;
+        let replayed = replay.finish();
+        if let Some(voters) = &replayed.quorum.voters
+            && voters.node_ids != [node_id]
+        {
+            return Err(OpenError::OtherVoters {
+                node_id,
+                voters: voters.node_ids.clone(),
+            });
+        }
+        let had_metadata = replayed.has_metadata;
+        if replayed.quorum.kraft_version > 0 {
+            let level = replayed.quorum.kraft_version;
+            let levels = &mut image.features.levels;
+            levels.insert(KRAFT_VERSION_FEATURE.to_owned(), level);
+        }
+        let log = MetadataLog::begin_epoch(files, replayed, &mut image, now_ms())?;
         Ok(Self {
             log: Mutex::new(log),
+            snapshotting: Mutex::default(),
             images: watch::Sender::new(Arc::new(image)),
+            config,
+            had_metadata,
             now_ms,
         })
+    }
+
+    /// Whether the log held any metadata when it was opened.
+    pub fn had_metadata(&self) -> bool {
+        self.had_metadata
+    }
+
+    /// How far the log has grown.
+    pub fn growth(&self) -> Growth {
+        let log = self.lock();
+        Growth {
+            bytes_since_snapshot: log.bytes_since_snapshot,
+            retention_ends_ms: log.files.retention_ends_ms(),
+        }
+    }
+
+    /// Writes a snapshot of the newest image, unless there is one, and lets go of what retention no longer keeps.
+    ///
+    /// Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the snapshot could not be written: everything is as it was. When old files could not be deleted: they are
+    /// looked at again when the log is opened.
+    pub fn write_snapshot(&self) -> io::Result<()> {
+        let _snapshotting = self
+            .snapshotting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (image, provenance, directory, durability, bytes_held) = {
+            let log = self.lock();
+            let image = self.image();
+            let provenance = Provenance {
+                id: SnapshotId {
+                    offset_end: image.offset + 1,
+                    epoch: image.epoch,
+                },
+                log_timestamp_ms: log.timestamp_last_ms,
+                quorum: log.quorum.clone(),
+            };
+            if log.files.has_snapshot(provenance.id) {
+                return Ok(());
+            }
+            let (directory, durability) =
+                (log.files.directory().to_owned(), log.files.durability());
+            (
+                image,
+                provenance,
+                directory,
+                durability,
+                log.bytes_since_snapshot,
+            )
+        };
+        let now_ms = (self.now_ms)();
+        let written = snapshot::write(&directory, durability, &image, &provenance, now_ms)?;
+        tracing::info!(
+            offset_end = written.id.offset_end,
+            bytes = written.bytes,
+            "a snapshot of the metadata has been written"
+        );
+        let expired = {
+            let mut log = self.lock();
+            log.bytes_since_snapshot -= bytes_held;
+            log.files.add_snapshot(written);
+            log.files.expire(now_ms)
+        };
+        expired.remove(&directory)
+    }
+
+    /// Lets go of what retention no longer keeps. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When old files could not be deleted: they are looked at again when the log is opened.
+    pub fn apply_retention(&self) -> io::Result<()> {
+        let (expired, directory) = {
+            let mut log = self.lock();
+            let expired = log.files.expire((self.now_ms)());
+            (expired, log.files.directory().to_owned())
+        };
+        expired.remove(&directory)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, MetadataLog> {
+        // A change that panicked has written nothing and has left the image as it was.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl MetadataLog {
-    /// Writes the control batch that begins this epoch, and takes back a transaction that the last one left open.
+    /// Begins an epoch above every one that was ever seen here, as Kafka's controller does when it is elected, and takes
+    /// back a transaction that the last one left open.
     fn begin_epoch(
-        &mut self,
+        files: Files,
+        replayed: Replayed,
         image: &mut ClusterImage,
-        is_inside_transaction: bool,
         now_ms: i64,
-    ) -> Result<(), OpenError> {
-        let mut append = |batch: Batch| {
-            let path = self.files.directory().to_owned();
-            self.files
-                .append(batch.bytes())
-                .map_err(|error| OpenError::Io {
-                    path,
-                    error: error.into(),
-                })
+    ) -> Result<Self, OpenError> {
+        let directory = files.directory().to_owned();
+        let io = |error| OpenError::Io {
+            path: directory.clone(),
+            error,
         };
-        append(batch::leader_change(
-            image.offset + 1,
-            image.epoch,
-            now_ms,
+        let quorum = replayed.quorum;
+        let epoch_voted = quorum_state::read_epoch(&directory).map_err(io)?;
+        image.epoch = replayed.epoch_last.max(epoch_voted) + 1;
+        quorum_state::write(
+            &directory,
+            files.durability(),
             image.node_id,
-        ))?;
-        image.offset += 1;
-        if is_inside_transaction {
+            image.epoch,
+            quorum.kraft_version,
+        )
+        .map_err(io)?;
+
+        let mut log = Self {
+            files,
+            quorum,
+            timestamp_last_ms: replayed.timestamp_last_ms,
+            bytes_since_snapshot: replayed.bytes_since_snapshot,
+            failure: None,
+        };
+        let beginning = log.quorum.begin_epoch(image.node_id);
+        let mut append = |image: &mut ClusterImage, batch: Batch| {
+            log.files.append(&batch).map_err(|error| io(error.into()))?;
+            log.appended(&batch);
+            image.offset = batch.header().last_offset().0;
+            Ok(())
+        };
+        let place = |image: &ClusterImage| Place {
+            base_offset: image.offset + 1,
+            epoch: image.epoch,
+            now_ms,
+        };
+        append(image, batch::control(place(image), &beginning))?;
+        if replayed.is_inside_transaction {
             let abort = MetadataRecord::AbortTransaction {
                 reason: Some(ABORT_REASON.to_owned()),
             };
             let value = encode(&abort, image.features.metadata_version());
-            append(batch::records(
-                image.offset + 1,
-                image.epoch,
-                now_ms,
-                &[value],
-            ))?;
-            image.offset += 1;
+            append(image, batch::records(place(image), &[value]))?;
         }
-        Ok(())
+        log.quorum.is_in_log = true;
+        Ok(log)
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), ProposeError> {
+    fn append(&mut self, batch: &Batch) -> Result<(), ProposeError> {
         if let Some(failure) = &self.failure {
             return Err(ProposeError::Failed(failure.clone()));
         }
-        self.files.append(bytes).map_err(|error| match error {
+        self.files.append(batch).map_err(|error| match error {
             AppendError::TakenBack(error) => ProposeError::Storage(error.to_string()),
             AppendError::Unknown(error) => {
                 tracing::error!(%error, "the metadata log has failed and takes no changes before a restart");
                 self.failure = Some(error.to_string());
                 ProposeError::Failed(error.to_string())
             }
-        })
+        })?;
+        self.appended(batch);
+        Ok(())
+    }
+
+    fn appended(&mut self, batch: &Batch) {
+        self.timestamp_last_ms = batch.header().max_timestamp_ms;
+        self.bytes_since_snapshot += batch.bytes().len() as u64;
+    }
+}
+
+impl Quorum {
+    /// What stands at the beginning of an epoch. The voters follow when only the snapshot says who they are with which
+    /// the directory was formatted: that one is not kept for ever (`LeaderState.appendStartOfEpochControlRecords`).
+    fn begin_epoch(&self, node_id: i32) -> Vec<ControlRecord> {
+        let mut records = vec![ControlRecord::LeaderChange { node_id }];
+        if self.kraft_version > 0 && !self.is_in_log {
+            records.push(ControlRecord::KraftVersion(self.kraft_version));
+            records.extend(self.voters.clone().map(ControlRecord::Voters));
+        }
+        records
     }
 }
 
@@ -156,8 +323,7 @@ impl MetadataStore for LocalMetadataStore {
         &self,
         change: &mut dyn FnMut(&mut Proposal),
     ) -> Result<Arc<ClusterImage>, ProposeError> {
-        // A change that panicked has written nothing and has left the image as it was.
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.lock();
         let base = self.image();
         let mut proposal = Proposal::new(&base);
         change(&mut proposal);
@@ -181,8 +347,12 @@ impl MetadataStore for LocalMetadataStore {
                 bytes_max: METADATA_BATCH_BYTES_MAX,
             });
         }
-        let batch = batch::records(base.offset + 1, base.epoch, (self.now_ms)(), &values);
-        log.append(batch.bytes())?;
+        let place = Place {
+            base_offset: base.offset + 1,
+            epoch: base.epoch,
+            now_ms: (self.now_ms)(),
+        };
+        log.append(&batch::records(place, &values))?;
         let image = Arc::new(image);
         self.images.send_replace(Arc::clone(&image));
         Ok(image)
@@ -200,59 +370,6 @@ impl fmt::Debug for LocalMetadataStore {
             .finish_non_exhaustive()
     }
 }
-
-/// Why the metadata log cannot be opened.
-#[derive(Debug)]
-pub enum OpenError {
-    Io {
-        path: PathBuf,
-        error: io::Error,
-    },
-    /// Bytes before the end of the log are no batch, or not the next one.
-    Damaged {
-        path: PathBuf,
-        position: u64,
-        reason: String,
-    },
-    /// A record cannot be read or contradicts those before it.
-    Record {
-        path: PathBuf,
-        offset: i64,
-        reason: String,
-    },
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io { path, error } => write!(f, "{}: {error}", path.display()),
-            Self::Damaged {
-                path,
-                position,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "{}: damaged at byte {position}: {reason}",
-                    path.display()
-                )
-            }
-            Self::Record {
-                path,
-                offset,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "{}: metadata record at offset {offset}: {reason}",
-                    path.display()
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -8,16 +9,43 @@ use super::*;
 use crate::cluster::changes;
 use crate::cluster::view::{ConfigResource, PartitionImage};
 
+mod snapshots;
+
 const NODE_ID: i32 = 1;
+/// When everything happens here, unless a test says otherwise.
+const NOW_MS: i64 = 1_000;
+
+/// Bounds that no test reaches by chance.
+const UNBOUNDED: MetadataLogConfig = MetadataLogConfig {
+    segment_bytes: u64::MAX,
+    segment_ms: i64::MAX,
+    snapshot_bytes: u64::MAX,
+    snapshot_interval: None,
+    retention_bytes: None,
+    retention_ms: None,
+};
 
 fn open(data_dir: &Path) -> Result<LocalMetadataStore, OpenError> {
+    open_with(data_dir, UNBOUNDED)
+}
+
+fn open_with(data_dir: &Path, config: MetadataLogConfig) -> Result<LocalMetadataStore, OpenError> {
     LocalMetadataStore::open(
         data_dir,
         "AAAAAAAAAAAAAAAAAAAAAQ",
         NODE_ID,
         Durability::Disk,
-        Box::new(|| 1_000),
+        config,
+        Box::new(|| NOW_MS),
     )
+}
+
+fn place(base_offset: i64, epoch: i32) -> Place {
+    Place {
+        base_offset,
+        epoch,
+        now_ms: NOW_MS,
+    }
 }
 
 fn segment(data_dir: &Path) -> PathBuf {
@@ -28,9 +56,15 @@ fn segment(data_dir: &Path) -> PathBuf {
 
 /// A log of a cluster with the newest features, as every cluster has them that was made here.
 fn open_bootstrapped(data_dir: &Path) -> LocalMetadataStore {
-    let store = open(data_dir).unwrap();
-    let features = BTreeMap::from([("metadata.version".to_owned(), 30)]);
-    changes::bootstrap(&store, &features, &[]).unwrap();
+    bootstrapped(open(data_dir).unwrap())
+}
+
+fn bootstrapped(store: LocalMetadataStore) -> LocalMetadataStore {
+    let level = MetadataRecord::FeatureLevel {
+        name: "metadata.version".to_owned(),
+        level: 30,
+    };
+    changes::bootstrap(&store, &[level]).unwrap();
     store
 }
 
@@ -200,58 +234,6 @@ fn an_open_transaction_is_taken_back() {
     assert_eq!(
         contents(&open(directory.path()).unwrap().image()).0,
         ["before", "inside"]
-    );
-}
-
-/// A log whose beginning was deleted in favour of a snapshot, as Kafka's controller leaves it, snapshot offsets included.
-#[test]
-fn a_snapshot_stands_for_the_log_before_it() {
-    let directory = TempDir::new().unwrap();
-    let metadata = directory.path().join(METADATA_DIRECTORY);
-    fs::create_dir_all(&metadata).unwrap();
-    let record = |name: &str, id| {
-        encode(
-            &MetadataRecord::Topic {
-                name: name.to_owned(),
-                topic_id: Uuid::from_u128(id),
-            },
-            30,
-        )
-    };
-    let old = batch::records(0, 3, 1_000, &[record("old", 9)]);
-    fs::write(
-        metadata.join("00000000000000000001-0000000003.checkpoint"),
-        old.bytes(),
-    )
-    .unwrap();
-    let snapshot = batch::records(0, 3, 1_000, &[record("snapshot", 1)]);
-    fs::write(
-        metadata.join("00000000000000000040-0000000004.checkpoint"),
-        snapshot.bytes(),
-    )
-    .unwrap();
-    let skipped = batch::records(
-        38,
-        4,
-        1_000,
-        &[record("skipped", 2), record("skipped too", 3)],
-    );
-    let log = batch::records(40, 5, 1_000, &[record("log", 4)]);
-    fs::write(
-        metadata.join("00000000000000000038.log"),
-        [&skipped.bytes()[..], &log.bytes()[..]].concat(),
-    )
-    .unwrap();
-
-    let store = open(directory.path()).unwrap();
-    assert_eq!(contents(&store.image()).0, ["log", "snapshot"]);
-    assert_eq!(store.image().offset, 41);
-    drop(store);
-    let written = fs::read(metadata.join("00000000000000000038.log")).unwrap();
-    let change = batch::leader_change(41, 6, 1_000, NODE_ID);
-    assert!(
-        written.ends_with(change.bytes()),
-        "the next epoch is one above the last"
     );
 }
 

@@ -1,10 +1,13 @@
 //! Kafka's metadata records.
 //!
 //! Fields and versions are those of Apache Kafka 4.3.1 (`common/metadata/*.json`). Records that the image has no use for
-//! yet (ACLs, SCRAM credentials, quotas, delegation tokens) are kept as bytes, so that a log written by Kafka can be read.
+//! yet (ACLs, SCRAM credentials, quotas, delegation tokens) are kept as bytes, so that a log written by Kafka can be read and
+//! a snapshot states them again.
 
 mod broker;
+mod control;
 mod frame;
+mod retained;
 mod topic;
 mod wire;
 
@@ -14,7 +17,9 @@ pub use broker::{
     BrokerRegistrationChangeRecord, RegisterBrokerRecord, RegisterControllerRecord,
     SupportedFeature,
 };
+pub use control::{ControlRecord, Voters};
 pub use frame::{decode, encode};
+pub use retained::{Effect, Subject, effect};
 pub use topic::{PartitionChangeRecord, PartitionRecord};
 pub use wire::RecordError;
 
@@ -68,7 +73,7 @@ pub enum MetadataRecord {
     ClearElr {
         topic_name: String,
     },
-    /// A record that does not touch the image, as it was read.
+    /// A record that the image only keeps, as it was read.
     Other {
         api_key: u16,
         version: u16,

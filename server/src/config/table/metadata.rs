@@ -46,27 +46,20 @@ pub(super) static METADATA: &[Definition] = &[
         "20971520",
     )
     .at_least(1)
-    .inert(OWN_METADATA_LOG)
     .doc("Bytes of metadata records between two snapshots."),
     def("metadata.log.max.snapshot.interval.ms", Long, "3600000")
         .at_least(0)
-        .inert(OWN_METADATA_LOG)
         .doc("Longest time between two snapshots of the metadata."),
     unset("metadata.log.dir", String)
-        .inert(OWN_METADATA_LOG)
         .doc("Where the metadata log is kept; unset, in the first log directory."),
     def("metadata.log.segment.bytes", Int, "1073741824")
         .at_least(8_388_608)
-        .inert(OWN_METADATA_LOG)
         .doc("Size at which a file of the metadata log is closed."),
     def("metadata.log.segment.ms", Long, "604800000")
-        .inert(OWN_METADATA_LOG)
         .doc("Age at which a file of the metadata log is closed."),
     def("metadata.max.retention.bytes", Long, "104857600")
-        .inert(OWN_METADATA_LOG)
         .doc("Bytes of old snapshots and metadata records that are kept."),
     def("metadata.max.retention.ms", Long, "604800000")
-        .inert(OWN_METADATA_LOG)
         .doc("How long old snapshots and metadata records are kept."),
     def("metadata.max.idle.interval.ms", Int, "500")
         .at_least(0)
@@ -74,7 +67,6 @@ pub(super) static METADATA: &[Definition] = &[
         .doc("How often the controller writes an empty record when nothing happens."),
     unset("internal.metadata.log.segment.bytes", Int)
         .internal()
-        .inert(OWN_METADATA_LOG)
         .doc("Like metadata.log.segment.bytes, without its lower bound, for tests."),
     def("internal.metadata.max.batch.size.in.bytes", Int, "8388608")
         .internal()

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::metadata_log::MetadataLogConfig;
 use super::units::{bounded, bounded_count, count, milliseconds, minutes};
 use crate::config::listeners::Listener;
 use crate::config::load::StaticSettings;
@@ -48,6 +49,9 @@ pub struct BrokerConfig {
     /// `request.timeout.ms`.
     pub request_timeout: Duration,
 
+    /// `metadata.log.dir`; `None`: the first of the data directories.
+    pub metadata_log_dir: Option<PathBuf>,
+    pub metadata_log: MetadataLogConfig,
     pub log: LogTimers,
     pub cleaner: CleanerConfig,
     /// `producer.id.expiration.ms` (*dynamic*): an idle producer's state is forgotten after it.
@@ -265,6 +269,8 @@ impl BrokerConfig {
             fetch_sessions_max: count(values, "max.incremental.fetch.session.cache.slots"),
             response_partitions_max: int(values, "max.request.partition.size.limit"),
             request_timeout: milliseconds(values, "request.timeout.ms"),
+            metadata_log_dir: values.text("metadata.log.dir").map(PathBuf::from),
+            metadata_log: MetadataLogConfig::new(values),
             log: LogTimers::new(values),
             cleaner: CleanerConfig::new(values),
             producer_id_expiration: milliseconds(values, "producer.id.expiration.ms"),

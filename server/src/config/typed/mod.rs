@@ -4,6 +4,7 @@
 
 mod broker;
 mod group;
+mod metadata_log;
 mod topic;
 mod units;
 
@@ -12,4 +13,5 @@ pub use broker::{
     LogTimers, NetworkConfig, OffsetsConfig, StorageRoot, TransactionConfig,
 };
 pub use group::GroupConfig;
+pub use metadata_log::MetadataLogConfig;
 pub use topic::{CleanupPolicy, CompressionLevels, TimestampType, TopicCompression, TopicConfig};
