@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -75,8 +77,13 @@ func (r *reader) run() {
 }
 
 func (r *reader) saw(p kgo.FetchTopicPartition) {
-	if p.Err != nil && p.Topic != "" {
+	var refused *kerr.Error
+	var lost *kgo.ErrDataLoss
+	if errors.As(p.Err, &refused) || errors.As(p.Err, &lost) {
 		events.print("trouble", r.name, p.Topic, p.Partition, p.Err)
+	} else if p.Err != nil {
+		// A connection that broke; the client goes on from the same position.
+		events.print("note", r.name, p.Err)
 	}
 	if len(p.Records) == 0 {
 		return
