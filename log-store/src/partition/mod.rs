@@ -31,6 +31,7 @@ mod waiters;
 mod writer;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use self::ends::EndsCell;
@@ -73,8 +74,8 @@ pub struct Partition {
     ends: EndsCell,
     waiters: Waiters,
     aborted: Mutex<Vec<AbortedTxn>>,
-    /// Held by whoever compacts.
-    cleaning: Mutex<()>,
+    /// Whether somebody compacts just now.
+    is_cleaning: AtomicBool,
     /// Set when compaction has met something that it cannot read.
     uncleanable: OnceLock<Uncleanable>,
     /// Held by whoever moves the log start, so that it never goes back on the disk.

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use super::ends::EndsCell;
@@ -95,7 +96,7 @@ impl Partition {
             ends,
             waiters: Waiters::default(),
             aborted: Mutex::new(replay.aborted),
-            cleaning: Mutex::new(()),
+            is_cleaning: AtomicBool::new(false),
             uncleanable: OnceLock::new(),
             trimming: Mutex::new(()),
             offline: OnceLock::new(),

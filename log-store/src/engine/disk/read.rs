@@ -31,7 +31,15 @@ impl DiskEngine {
                 }
             };
             range.from = from;
-            match segment.read(&opened, &range)? {
+            let piece = match segment.read(&opened, &range) {
+                // Its file was closed meanwhile, and its name is another's.
+                Err(error) if is_gone(&segment, &error) => {
+                    walk.look_again(from);
+                    continue;
+                }
+                piece => piece?,
+            };
+            match piece {
                 Piece::Nothing => {}
                 Piece::Some(slice) => {
                     range.bytes_max -= slice.len_bytes().min(range.bytes_max);
@@ -66,10 +74,24 @@ impl DiskEngine {
             let bytes = segment.stat().bytes;
             let floor = opened.index().position_floor(from).min(bytes);
             let mut headers = HeaderScan::new(Arc::clone(&opened.file), floor, bytes);
-            while let Some((_, header)) = headers.next()? {
-                if header.last_offset() >= from && visit(&header).is_break() {
+            let mut next = from;
+            loop {
+                let header = match headers.next() {
+                    Ok(Some((_, header))) => header,
+                    Ok(None) => break,
+                    Err(error) if is_gone(&segment, &error) => {
+                        walk.look_again(next);
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                };
+                if header.last_offset() < next {
+                    continue;
+                }
+                if visit(&header).is_break() {
                     return Ok(());
                 }
+                next = header.end_offset();
             }
         }
         Ok(())
@@ -114,4 +136,9 @@ impl DiskEngine {
         }
         between
     }
+}
+
+/// Whether a reader has lost the segment because it was trimmed or replaced.
+fn is_gone(segment: &Segment, error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound && segment.is_gone()
 }

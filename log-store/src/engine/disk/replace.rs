@@ -106,7 +106,7 @@ impl DiskEngine {
         self.sync_directory()?;
 
         let new = Arc::new(Segment::new(&self.dir, staged.stat));
-        // Open until its files have their names.
+        // Open until its files have the names by which they are opened.
         new.set_opened(Opened::new(staged.file, staged.index));
         {
             let mut segments = self.write_segments();
@@ -126,7 +126,7 @@ impl DiskEngine {
         }
         self.sync_directory()?;
         self.remove_snapshots((Bound::Excluded(range.base), Bound::Excluded(range.end)))?;
-        self.keep_open(new);
+        new.close();
         Ok(())
     }
 

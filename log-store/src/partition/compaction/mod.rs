@@ -32,7 +32,8 @@ mod throttle;
 mod txns;
 
 use std::io;
-use std::sync::{Arc, TryLockError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::offset_map::OffsetMap;
 use self::retention::Retention;
@@ -106,7 +107,7 @@ impl Partition {
         if !options.cleanup.compacts() || self.offline().is_some() || self.uncleanable().is_some() {
             return None;
         }
-        if let Err(TryLockError::WouldBlock) = self.cleaning.try_lock() {
+        if self.is_cleaning.load(Ordering::Acquire) {
             return None;
         }
         self.plan_cleaning(&options, now_ms)
@@ -124,12 +125,7 @@ impl Partition {
     /// # Errors
     /// See [`CleanError`]. Segments that were finished before stay compacted; no record is lost.
     pub fn clean(&self, cleaner: &Cleaner, now_ms: i64) -> Result<CleanReport, CleanError> {
-        let _turn = match self.cleaning.try_lock() {
-            Ok(turn) => turn,
-            Err(TryLockError::WouldBlock) => return Err(CleanError::Busy),
-            // Whatever was half done then was beside the log.
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        };
+        let _turn = Turn::take(&self.is_cleaning).ok_or(CleanError::Busy)?;
         if let Some(uncleanable) = self.uncleanable() {
             return Err(CleanError::Uncleanable(uncleanable));
         }
@@ -139,6 +135,22 @@ impl Partition {
             let _ = self.uncleanable.set(uncleanable.clone());
         }
         result
+    }
+}
+
+/// The right to compact a log, for one at a time.
+struct Turn<'a>(&'a AtomicBool);
+
+impl Turn<'_> {
+    fn take(is_taken: &AtomicBool) -> Option<Turn<'_>> {
+        let was_taken = is_taken.swap(true, Ordering::AcqRel);
+        (!was_taken).then_some(Turn(is_taken))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
