@@ -12,6 +12,7 @@ mod syncer;
 #[cfg(test)]
 mod testing;
 
+pub use engine::disk::open_files::OpenFiles;
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 pub use slice::{FileSlice, Slice};
 pub use syncer::{SyncQueue, Syncer};

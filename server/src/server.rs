@@ -237,6 +237,7 @@ impl Opening {
             &self.data_dirs,
             config.cluster_id.as_deref(),
             config.node_id,
+            config.log.open_files_max,
         )
         .map_err(StartError::Storage)?;
         let durability = if never_syncs {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use klamm_log_store::OpenFiles;
 use klamm_log_store::log_dir::{LogDir, LogOpening, MetaProperties};
 use klamm_log_store::partition::Partition;
 use tracing::{error, warn};
@@ -38,7 +39,9 @@ impl Storage {
         paths: &[PathBuf],
         cluster_id: Option<&str>,
         node_id: i32,
+        open_files_max: Option<usize>,
     ) -> Result<OpenedStorage, String> {
+        let open_files = OpenFiles::at_most(open_files_max.unwrap_or_else(half_of_file_limit));
         let mut dirs: Vec<LogDir> = Vec::with_capacity(paths.len());
         for path in paths {
             let known = dirs
@@ -52,7 +55,8 @@ impl Storage {
                 directory_id: kafka_uuid::text(kafka_uuid::random()),
             };
             let expected = known.map(str::to_owned);
-            let dir = LogDir::open(path, meta).map_err(|error| error.to_string())?;
+            let dir = LogDir::open_with(open_files.clone(), path, meta)
+                .map_err(|error| error.to_string())?;
             if let Some(expected) = expected.filter(|expected| *expected != dir.meta().cluster_id) {
                 return Err(format!(
                     "the data directory {} belongs to cluster {}, and this is cluster {expected}",
@@ -210,6 +214,17 @@ impl Storage {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Half of the files that this process may have open: the other half is for connections and everything else.
+fn half_of_file_limit() -> usize {
+    #[cfg(unix)]
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    let limit = None;
+    limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit / 2).unwrap_or(usize::MAX)
+    })
 }
 
 impl std::fmt::Debug for Storage {

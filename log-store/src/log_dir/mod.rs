@@ -34,12 +34,12 @@ use std::thread;
 
 use self::clean_shutdown::CleanShutdown;
 use self::remover::Remover;
-use crate::LeaderEpoch;
 use crate::engine::disk::checkpoint::OffsetCheckpoint;
 use crate::engine::disk::fs::{self, Fs, LockGuard, OsFs};
 use crate::engine::disk::{DiskEngine, DiskOptions, Unsynced};
 use crate::partition::{LogOptions, OpenError, OpenOptions, Partition};
 use crate::syncer::Syncer;
+use crate::{LeaderEpoch, OpenFiles};
 
 pub use error::LogDirError;
 pub use meta::MetaProperties;
@@ -108,7 +108,19 @@ impl LogDir {
     /// # Errors
     /// See [`LogDirError`].
     pub fn open(path: &Path, meta: MetaProperties) -> Result<LogDir, LogDirError> {
-        LogDir::open_on(Arc::new(OsFs), path, meta)
+        LogDir::open_with(OpenFiles::default(), path, meta)
+    }
+
+    /// As [`LogDir::open`], keeping to a limit of open files, which several directories may share.
+    ///
+    /// # Errors
+    /// See [`LogDirError`].
+    pub fn open_with(
+        open_files: OpenFiles,
+        path: &Path,
+        meta: MetaProperties,
+    ) -> Result<LogDir, LogDirError> {
+        LogDir::open_on(Arc::new(OsFs::new(open_files)), path, meta)
     }
 
     /// As [`LogDir::open`], on another file system.

@@ -173,7 +173,9 @@ fn read_target(
         return Err(ErrorCode::UnknownServerError);
     }
     if limits.read == ReadLimit::LastStable && !read.slices.is_empty() {
-        answer.aborted = Some(log.aborted_txns(from, seen));
+        // By the ends that the read went by: a marker may have come since `ends` was taken.
+        let end = read.ends.at(limits.read);
+        answer.aborted = Some(log.aborted_txns(from, end));
     }
     if read.slices.is_empty() && from < seen && bytes_max > 0 {
         // The first batch is larger than what is left: Apache Kafka's answer has no list then.

@@ -11,6 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
+use super::open_files::{Managed, OpenFiles};
 use crate::pread;
 use crate::slice::{FileSlice, Slice};
 
@@ -168,8 +169,17 @@ pub(crate) fn remove_if_there(fs: &dyn Fs, path: &Path) -> io::Result<()> {
 }
 
 /// The file system of the machine.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OsFs;
+#[derive(Clone, Debug, Default)]
+pub struct OsFs {
+    open_files: OpenFiles,
+}
+
+impl OsFs {
+    /// Keeps to a limit of open files.
+    pub fn new(open_files: OpenFiles) -> OsFs {
+        OsFs { open_files }
+    }
+}
 
 impl Fs for OsFs {
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
@@ -199,7 +209,9 @@ impl Fs for OsFs {
             OpenMode::Replace => options.write(true).create(true).truncate(true),
         };
         let file = options.open(path).map_err(|error| named(path, error))?;
-        Ok(Arc::new(OsFile(Arc::new(file))))
+        let is_written = mode != OpenMode::Read;
+        let managed = self.open_files.manage(path, file, is_written)?;
+        Ok(Arc::new(OsFile(managed)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -237,28 +249,29 @@ fn named(path: &Path, error: io::Error) -> io::Error {
 }
 
 #[derive(Debug)]
-struct OsFile(Arc<File>);
+struct OsFile(Arc<Managed>);
 
 impl FsFile for OsFile {
     fn len_bytes(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.0.file()?.metadata()?.len())
     }
 
     fn modified_ms(&self) -> io::Result<i64> {
-        let modified = self.0.metadata()?.modified()?;
+        let modified = self.0.file()?.metadata()?.modified()?;
         let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
     fn set_modified_ms(&self, modified_ms: i64) -> io::Result<()> {
         let since = Duration::from_millis(u64::try_from(modified_ms).unwrap_or(0));
-        self.0.set_modified(UNIX_EPOCH + since)
+        self.0.file()?.set_modified(UNIX_EPOCH + since)
     }
 
     fn write_at(&self, pieces: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
         let pieces = &pieces[..pieces.len().min(PIECES_PER_WRITE)];
+        let file = self.0.file_to_write()?;
         loop {
-            match rustix::io::pwritev(&*self.0, pieces, position) {
+            match rustix::io::pwritev(&*file, pieces, position) {
                 Ok(written_bytes) => return Ok(written_bytes),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
@@ -267,20 +280,20 @@ impl FsFile for OsFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        pread::read_at(&self.0, buffer, position)
+        pread::read_at(&*self.0.file()?, buffer, position)
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
-        self.0.set_len(bytes)
+        self.0.file_to_write()?.set_len(bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.0.sync()
     }
 
     fn slice(&self, position: u64, bytes: usize) -> io::Result<Slice> {
         Ok(Slice::File(FileSlice {
-            file: Arc::clone(&self.0),
+            file: self.0.file()?,
             position,
             bytes,
         }))

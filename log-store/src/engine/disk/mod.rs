@@ -18,6 +18,7 @@ mod files;
 pub mod fs;
 mod index;
 mod names;
+pub(crate) mod open_files;
 mod read;
 mod recovery;
 mod replace;

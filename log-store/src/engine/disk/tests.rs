@@ -82,7 +82,7 @@ fn the_disk_does_what_an_engine_must() {
     // The conformance suite, on real files.
     let root = tempfile::tempdir().expect("made");
     conformance::run(&mut OnDisk {
-        fs: Arc::new(OsFs),
+        fs: Arc::new(OsFs::default()),
         root: root.path().to_owned(),
         created: 0,
     });
@@ -300,7 +300,7 @@ fn only_a_few_sealed_segments_stay_open() {
     // However many are read.
     let root = tempfile::tempdir().expect("made");
     let mut disk = OnDisk {
-        fs: Arc::new(OsFs),
+        fs: Arc::new(OsFs::default()),
         root: root.path().to_owned(),
         created: 0,
     };

@@ -204,7 +204,7 @@ fn open_on_disk(root: &Path) -> (LogDir, Arc<Partition>) {
         node_id: 1,
         directory_id: "directory".to_owned(),
     };
-    let dir = LogDir::open_on(Arc::new(OsFs), root, meta).expect("the directory opens");
+    let dir = LogDir::open_on(Arc::new(OsFs::default()), root, meta).expect("the directory opens");
     let mut log = options(2000);
     log.compaction.dirty_ratio_min = 0.01;
     let opening = LogOpening {

@@ -20,6 +20,10 @@ pub(super) static KLAMM: &[Definition] = &[
         .at_least(0)
         .klamm()
         .doc("How long a log that the disk has failed stays offline before a request may open it again."),
+    def("klamm.open.files.max", Long, "0")
+        .at_least(0)
+        .klamm()
+        .doc("Log files that are open at the same time, however many partitions there are; 0 leaves half of the process's file limit to connections."),
     def("klamm.connection.requests.max", Int, "64")
         .at_least(1)
         .klamm()

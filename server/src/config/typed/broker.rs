@@ -132,6 +132,8 @@ pub struct LogTimers {
     pub high_watermark_checkpoint_interval: Duration,
     /// `num.recovery.threads.per.data.dir` (*dynamic*).
     pub recovery_threads_per_directory: usize,
+    /// `klamm.open.files.max`; `None` leaves it to the process's limit.
+    pub open_files_max: Option<usize>,
     /// `klamm.log.reopen.interval.ms`.
     pub reopen_interval_ms: i64,
 }
@@ -341,6 +343,7 @@ impl LogTimers {
                 "replica.high.watermark.checkpoint.interval.ms",
             ),
             recovery_threads_per_directory: count(values, "num.recovery.threads.per.data.dir"),
+            open_files_max: Some(count(values, "klamm.open.files.max")).filter(|max| *max > 0),
             reopen_interval_ms: values.integer("klamm.log.reopen.interval.ms"),
         }
     }
