@@ -5,4 +5,5 @@ mod codecs;
 mod golden;
 mod properties;
 mod refusals;
+mod retaining;
 mod support;

@@ -210,7 +210,7 @@ impl<'a> Cleaning<'a> {
         self.report.cleaned_to = end;
         let saved = self.partition.engine.save_cleaned_to(end);
         saved.map_err(|error| CleanError::Io(error.to_string()))?;
-        tracing::info!(log = ?self.partition.engine, report = ?self.report, "compacted a log");
+        tracing::debug!(log = ?self.partition.engine, report = ?self.report, "compacted a log");
         Ok(self.report)
     }
 
