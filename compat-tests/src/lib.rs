@@ -7,4 +7,5 @@ pub mod scenarios;
 pub mod schema;
 pub mod server_process;
 pub mod suites;
+pub mod swap;
 pub mod torture;
