@@ -526,3 +526,6 @@ impl Effective {
 fn directory(topic: &str, index: usize) -> String {
     format!("{topic}-{index}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,11 @@ func (r *reader) run() {
 func (r *reader) saw(p kgo.FetchTopicPartition) {
 	var refused *kerr.Error
 	var lost *kgo.ErrDataLoss
-	if errors.As(p.Err, &refused) || errors.As(p.Err, &lost) {
+	if errors.As(p.Err, &lost) && lost.ResetTo >= r.position(p.Topic, p.Partition) {
+		// Nothing that the reader has seen is gone. The client passes over aborted records without noting their epoch;
+		// when it asks after a restart where the epoch of the last record that it kept has ended, that is further back.
+		events.print("note", r.name, p.Err)
+	} else if errors.As(p.Err, &refused) || errors.As(p.Err, &lost) {
 		events.print("trouble", r.name, p.Topic, p.Partition, p.Err)
 	} else if p.Err != nil {
 		// A connection that broke; the client goes on from the same position.
@@ -103,6 +107,13 @@ func (r *reader) saw(p kgo.FetchTopicPartition) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.positions[place{p.Topic, p.Partition}] = p.Records[len(p.Records)-1].Offset + 1
+}
+
+// position is the offset after the last record that the reader has seen.
+func (r *reader) position(topic string, partition int32) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.positions[place{topic, partition}]
 }
 
 func marker(key []byte) string {

@@ -27,7 +27,7 @@ mod reach;
 pub mod reassignments;
 mod refusal;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod topics;
 pub mod transactions;
 pub mod update_features;

@@ -58,3 +58,6 @@ fn state_named(name: &str) -> Option<TransactionState> {
         .find(|(_, known)| *known == name)
         .map(|(state, _)| *state)
 }
+
+#[cfg(test)]
+mod tests;
