@@ -226,7 +226,11 @@ impl LogDir {
         metadata: &str,
         opening: LogOpening,
     ) -> Result<Arc<Partition>, OpenError> {
-        let is_clean = self.begin_opening(name)?;
+        let (is_clean, failed) = self.begin_opening(name)?;
+        if let Some(failed) = failed {
+            // Whoever still compacts it must not do so with the files of the one that is opened.
+            failed.retire("it is opened again");
+        }
         let opened = self.open_log(name, metadata, opening, is_clean);
         let mut logs = self.lock_logs();
         logs.opening.remove(name);
@@ -276,7 +280,10 @@ impl LogDir {
         let Some(partition) = self.lock_logs().open.remove(name) else {
             return Ok(());
         };
-        partition.close().map_err(io::Error::other)?;
+        if let Err(offline) = partition.close() {
+            partition.retire("it could not be closed");
+            return Err(io::Error::other(offline));
+        }
         self.lock_logs().unproven.remove(name);
         Ok(())
     }
@@ -394,15 +401,16 @@ impl LogDir {
         })
     }
 
-    /// Whether the log was closed when it was last used. From now on it was not, until it is.
-    fn begin_opening(&self, name: &str) -> Result<bool, OpenError> {
+    /// Whether the log was closed when it was last used: from now on it was not, until it is. And
+    /// the partition that went offline, if it was open until now.
+    fn begin_opening(&self, name: &str) -> Result<(bool, Option<Arc<Partition>>), OpenError> {
         let mut logs = self.lock_logs();
         let is_online = |open: &Arc<Partition>| open.offline().is_none();
         if logs.open.get(name).is_some_and(is_online) || !logs.opening.insert(name.to_owned()) {
             return Err(OpenError::AlreadyOpen);
         }
-        logs.open.remove(name);
-        Ok(logs.unproven.insert(name.to_owned()))
+        let failed = logs.open.remove(name);
+        Ok((logs.unproven.insert(name.to_owned()), failed))
     }
 
     /// Makes what is missing, and tells what must be synced before anything in the log lasts. It

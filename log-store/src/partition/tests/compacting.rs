@@ -9,8 +9,8 @@ use std::thread;
 
 use super::{OnDisk, in_memory};
 use crate::batch::{Batch, BatchBuilder, BatchSettings};
-use crate::engine::FirstBatch;
 use crate::engine::disk::fs::OsFs;
+use crate::engine::{Filled, FirstBatch, Replaced, SegmentRange};
 use crate::log_dir::{LogDir, LogOpening, MetaProperties};
 use crate::partition::{
     Cleaner, CleanerSettings, Cleanup, Compaction, Durability, LogOptions, Partition, ReadLimit,
@@ -159,6 +159,44 @@ fn readers_get_every_last_value_while_segments_are_replaced_under_them() {
             reader.join().expect("it saw what it should");
         }
     });
+}
+
+#[test]
+fn a_log_that_is_opened_again_is_not_compacted_by_who_had_it_before() {
+    // It goes offline while its segments are being rewritten; the one that is opened in its place
+    // keeps its files.
+    let disk = OnDisk::new(options(1 << 20));
+    for value in ["0", "1"] {
+        let write = Write::plain(&[("key", Some(value))]).batch();
+        append(&disk.partition, &write, Durability::Unsynced).expect("it is taken");
+    }
+    disk.partition.roll(NOW_MS).expect("it rolls");
+    let range = SegmentRange {
+        base: Offset(0),
+        end: Offset(2),
+    };
+    let engine = &disk.partition.engine;
+    let mut opened = None;
+    let pace = disk.partition.lock_any().index_pace();
+    let replaced = engine.replace(range, pace, &mut |_| {
+        disk.partition.go_offline("the disk failed".to_owned());
+        let opening = LogOpening {
+            leader_epoch: LeaderEpoch(5),
+            log: options(1 << 20),
+            now_ms: NOW_MS,
+        };
+        opened = Some(disk.dir.open_partition("orders-0", "version: 0", opening));
+        Ok(Filled::Completely {
+            aborted: Vec::new(),
+        })
+    });
+    assert_eq!(replaced.expect("it gives way"), Replaced::NotNow);
+    let log = opened.expect("it was tried").expect("it opens");
+    let left = records::read(&log, Offset(0), ReadLimit::LogEnd);
+    assert_eq!(left.len(), 2);
+    log.clean(&cleaner_with_room(), NOW_MS).expect("it works");
+    let left = records::read(&log, Offset(0), ReadLimit::LogEnd);
+    assert_eq!(left.len(), 1);
 }
 
 /// Tells the readers to stop, whether the test is over or has failed.
