@@ -21,6 +21,8 @@ pub enum End {
 pub struct Journey {
     pub name: &'static str,
     pub quorum: Quorum,
+    /// Whether `kafka-storage format` makes the directory, which Klamm does not need.
+    pub is_formatted: bool,
     pub legs: &'static [(ServerKind, End)],
     pub last: ServerKind,
 }
@@ -29,6 +31,7 @@ pub const JOURNEYS: &[Journey] = &[
     Journey {
         name: "voters in the settings",
         quorum: Quorum::Settings,
+        is_formatted: true,
         legs: &[
             (ServerKind::Kafka, End::Stop),
             (ServerKind::Klamm, End::Stop),
@@ -40,6 +43,7 @@ pub const JOURNEYS: &[Journey] = &[
     Journey {
         name: "voters in the log",
         quorum: Quorum::Log,
+        is_formatted: true,
         legs: &[
             (ServerKind::Kafka, End::Stop),
             (ServerKind::Klamm, End::Kill),
@@ -50,11 +54,19 @@ pub const JOURNEYS: &[Journey] = &[
     Journey {
         name: "begun by Klamm",
         quorum: Quorum::Settings,
+        is_formatted: false,
         legs: &[
             (ServerKind::Klamm, End::Stop),
             (ServerKind::Kafka, End::Stop),
             (ServerKind::Klamm, End::Stop),
         ],
+        last: ServerKind::Kafka,
+    },
+    Journey {
+        name: "formatted for Klamm",
+        quorum: Quorum::Log,
+        is_formatted: true,
+        legs: &[(ServerKind::Klamm, End::Kill)],
         last: ServerKind::Kafka,
     },
 ];
@@ -85,7 +97,7 @@ impl Journey {
         program: &mut Program,
         mut passed: impl FnMut(&str),
     ) -> Outcome<()> {
-        if self.legs[0].0 == ServerKind::Kafka {
+        if self.is_formatted {
             home.format(self.quorum)?;
         }
         let mut seen = Seen::default();

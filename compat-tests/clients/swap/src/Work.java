@@ -122,6 +122,9 @@ final class Work {
         Map<String, Object> all = new HashMap<>(settings);
         all.put("bootstrap.servers", bootstrap);
         all.put("linger.ms", 5);
+        // Kafka may refuse the first batch for a topic that is a moment old and take the second one, which then comes too
+        // early for ever.
+        all.put("max.in.flight.requests.per.connection", 1);
         all.put("max.block.ms", 60_000);
         return new KafkaProducer<>(all, new ByteArraySerializer(), new ByteArraySerializer());
     }
