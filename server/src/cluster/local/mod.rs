@@ -109,12 +109,12 @@ impl LocalMetadataStore {
         let mut replay = Replay::new(&mut image);
         let files = Files::open(&directory, durability, config, &mut replay)?;
         let replayed = replay.finish();
-        if let Some(voters) = &replayed.quorum.voters
-            && voters.node_ids != [node_id]
+        if let Some(voters) = replayed.quorum.node_ids()
+            && voters != [node_id]
         {
             return Err(OpenError::OtherVoters {
                 node_id,
-                voters: voters.node_ids.clone(),
+                voters: voters.to_vec(),
             });
         }
         let had_metadata = replayed.has_metadata;
@@ -299,10 +299,19 @@ impl MetadataLog {
 }
 
 impl Quorum {
+    /// The voters, as far as the log says who they are.
+    fn node_ids(&self) -> Option<&[i32]> {
+        let named = self.voters.as_ref().map(|voters| &voters.node_ids);
+        named.or(self.electorate.as_ref()).map(Vec::as_slice)
+    }
+
     /// What stands at the beginning of an epoch. The voters follow when only the snapshot says who they are with which
     /// the directory was formatted: that one is not kept for ever (`LeaderState.appendStartOfEpochControlRecords`).
     fn begin_epoch(&self, node_id: i32) -> Vec<ControlRecord> {
-        let mut records = vec![ControlRecord::LeaderChange { node_id }];
+        let mut records = vec![ControlRecord::LeaderChange {
+            leader: node_id,
+            voters: vec![node_id],
+        }];
         if self.kraft_version > 0 && !self.is_in_log {
             records.push(ControlRecord::KraftVersion(self.kraft_version));
             records.extend(self.voters.clone().map(ControlRecord::Voters));

@@ -26,6 +26,8 @@ pub(super) struct Quorum {
     /// The level of `kraft.version`.
     pub(super) kraft_version: i16,
     pub(super) voters: Option<Voters>,
+    /// Those who voted in the last election that the log tells of.
+    pub(super) electorate: Option<Vec<i32>>,
     /// Whether the log or a snapshot of it says so, and not only the snapshot that the directory was formatted with.
     pub(super) is_in_log: bool,
 }
@@ -136,8 +138,8 @@ impl<'a> Replay<'a> {
                 self.quorum.voters = Some(voters);
                 self.quorum.is_in_log |= is_log;
             }
-            ControlRecord::LeaderChange { .. }
-            | ControlRecord::SnapshotHeader { .. }
+            ControlRecord::LeaderChange { voters, .. } => self.quorum.electorate = Some(voters),
+            ControlRecord::SnapshotHeader { .. }
             | ControlRecord::SnapshotFooter
             | ControlRecord::Other => {}
         }

@@ -20,9 +20,10 @@ const VERSION: i16 = 0;
 /// Says something about the log instead of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlRecord {
-    /// The only voter of a quorum begins an epoch: it voted for itself.
+    /// A leader begins its epoch, with the votes of all voters.
     LeaderChange {
-        node_id: i32,
+        leader: i32,
+        voters: Vec<i32>,
     },
     /// Stands first in a snapshot; the timestamp is that of the last record of the log that the snapshot holds.
     SnapshotHeader {
@@ -54,6 +55,19 @@ impl ControlRecord {
         let (_version, kind) = (key.int16()?, key.int16()?);
         let mut input = Reader::new(value);
         let record = match kind {
+            kind::LEADER_CHANGE => {
+                let version = input.int16()?;
+                let leader = input.int32()?;
+                let voters = input.list(|input| {
+                    let voter = input.int32()?;
+                    if version >= 1 {
+                        let _directory: Uuid = input.uuid()?;
+                    }
+                    input.no_tags()?;
+                    Ok(voter)
+                })?;
+                Self::LeaderChange { leader, voters }
+            }
             kind::SNAPSHOT_HEADER => {
                 let _version = input.int16()?;
                 Self::SnapshotHeader {
@@ -86,13 +100,13 @@ impl ControlRecord {
                 out.bytes.clone_from(&voters.message);
                 kind::VOTERS
             }
-            Self::LeaderChange { node_id } => {
+            Self::LeaderChange { leader, voters } => {
                 out.int16(VERSION);
-                out.int32(*node_id);
+                out.int32(*leader);
                 // The voters and those who granted their vote.
                 for _ in 0..2 {
-                    out.list(&[node_id], |out, node_id| {
-                        out.int32(**node_id);
+                    out.list(voters, |out, voter| {
+                        out.int32(*voter);
                         out.no_tags();
                     });
                 }
@@ -178,14 +192,14 @@ mod tests {
     /// The bytes are those of a log that Kafka 4.3.1 wrote.
     #[test]
     fn a_leader_change_has_kafkas_bytes() {
-        let change = ControlRecord::LeaderChange { node_id: 1 };
+        let change = ControlRecord::LeaderChange {
+            leader: 1,
+            voters: vec![1],
+        };
         let (key, value) = change.encode().unwrap();
         assert_eq!(key, [0, 0, 0, 2]);
         assert_eq!(value, bytes("00000000000102000000010002000000010000"));
-        assert_eq!(
-            ControlRecord::decode(&key, &value),
-            Ok(ControlRecord::Other)
-        );
+        assert_eq!(ControlRecord::decode(&key, &value), Ok(change));
     }
 
     #[test]

@@ -48,6 +48,13 @@ fn acl(id: u8) -> Vec<u8> {
     [&[id; 16][..], &[2, 2, b't', 3, 0]].concat()
 }
 
+fn election(voters: &[i32]) -> ControlRecord {
+    ControlRecord::LeaderChange {
+        leader: voters[0],
+        voters: voters.to_vec(),
+    }
+}
+
 fn register(store: &LocalMetadataStore) {
     let features = vec![SupportedFeature {
         name: "metadata.version".to_owned(),
@@ -295,8 +302,7 @@ fn a_snapshot_stands_for_the_log_before_it() {
     assert_eq!(store.image().offset, 41);
     drop(store);
     let written = fs::read(metadata.join("00000000000000000038.log")).unwrap();
-    let change = ControlRecord::LeaderChange { node_id: NODE_ID };
-    let change = batch::control(place(41, 6), &[change]);
+    let change = batch::control(place(41, 6), &[election(&[NODE_ID])]);
     assert!(
         written.ends_with(change.bytes()),
         "the next epoch is one above the last"
@@ -483,11 +489,7 @@ fn voters_go_from_the_first_snapshot_to_the_log_and_to_later_snapshots() {
     format(1);
 
     let store = open(directory.path()).unwrap();
-    let expected = [
-        ControlRecord::LeaderChange { node_id: 1 },
-        ControlRecord::KraftVersion(1),
-        voters(1),
-    ];
+    let expected = [election(&[1]), ControlRecord::KraftVersion(1), voters(1)];
     let first = batch::control(place(0, 1), &expected);
     assert_eq!(
         fs::read(segment(directory.path())).unwrap(),
@@ -515,6 +517,25 @@ fn voters_go_from_the_first_snapshot_to_the_log_and_to_later_snapshots() {
         .clone()
         .map(ControlRecord::Voters);
     assert_eq!(voters_kept, Some(voters(1)));
+}
+
+/// A data directory of a larger cluster: of one of its controllers, or of a broker that votes for nothing.
+#[test]
+fn a_log_that_others_vote_on_is_left_alone() {
+    for electorate in [&[1, 2, 3][..], &[3000]] {
+        let directory = TempDir::new().unwrap();
+        fs::create_dir_all(metadata_dir(directory.path())).unwrap();
+        let log = batch::control(place(0, 1), &[election(electorate)]);
+        fs::write(segment(directory.path()), log.bytes()).unwrap();
+        assert!(matches!(
+            open(directory.path()),
+            Err(OpenError::OtherVoters { node_id: 1, voters }) if voters == electorate
+        ));
+        assert_eq!(
+            fs::read(segment(directory.path())).unwrap(),
+            log.bytes()[..]
+        );
+    }
 }
 
 /// Kafka's controller may have voted in an epoch that never came to write a batch.
