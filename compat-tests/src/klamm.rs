@@ -108,6 +108,16 @@ impl Klamm {
         self.process.pid()
     }
 
+    /// True when the process has come to an end, by itself or not.
+    pub fn has_exited(&mut self) -> std::io::Result<bool> {
+        self.process.has_exited()
+    }
+
+    /// Where the log (standard error) of all its lives is.
+    pub fn log(&self) -> PathBuf {
+        log_path(self.home.path())
+    }
+
     /// The end of the server's log (standard error), for the message of a failed test.
     pub fn log_tail(&self) -> String {
         tail(&log_path(self.home.path()))
@@ -142,6 +152,16 @@ impl Klamm {
         self.process = process;
         Ok(())
     }
+
+    /// Starts again on the same port and data, and kills after `delay`, ready or not. A server that still runs is killed
+    /// first.
+    pub fn kill_while_starting(&mut self, delay: Duration) -> Result<(), ServerError> {
+        self.process.kill()?;
+        let (process, _stdout) = spawn(&self.options, self.address, self.home.path())?;
+        self.process = process;
+        std::thread::sleep(delay);
+        self.kill()
+    }
 }
 
 fn launch(
@@ -149,7 +169,37 @@ fn launch(
     listen: SocketAddr,
     home: &Path,
 ) -> Result<(ServerProcess, SocketAddr), ServerError> {
-    let binary = options.binary.clone().unwrap_or_else(binary);
+    let (mut process, stdout) = spawn(options, listen, home)?;
+    let program = || program(options).display().to_string();
+    let log = log_path(home);
+    match ready_address(stdout).recv_timeout(START_DEADLINE) {
+        Ok(address) => Ok((process, address)),
+        Err(mpsc::RecvTimeoutError::Timeout) => Err(ServerError::NotReady {
+            program: program(),
+            waited: START_DEADLINE,
+            log_tail: tail(&log),
+        }),
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            process.kill()?;
+            Err(ServerError::Exited {
+                program: program(),
+                log_tail: tail(&log),
+            })
+        }
+    }
+}
+
+fn program(options: &KlammOptions) -> PathBuf {
+    options.binary.clone().unwrap_or_else(binary)
+}
+
+/// The process and what it prints.
+fn spawn(
+    options: &KlammOptions,
+    listen: SocketAddr,
+    home: &Path,
+) -> Result<(ServerProcess, ChildStdout), ServerError> {
+    let binary = program(options);
     let log = log_path(home);
     let mut command = Command::new(&binary);
     command.args(["--listen", &listen.to_string()]);
@@ -174,22 +224,7 @@ fn launch(
             ),
         })?;
     let stdout = child.stdout.take().expect("standard output is piped");
-    let mut process = ServerProcess::new(child);
-    match ready_address(stdout).recv_timeout(START_DEADLINE) {
-        Ok(address) => Ok((process, address)),
-        Err(mpsc::RecvTimeoutError::Timeout) => Err(ServerError::NotReady {
-            program: binary.display().to_string(),
-            waited: START_DEADLINE,
-            log_tail: tail(&log),
-        }),
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            process.kill()?;
-            Err(ServerError::Exited {
-                program: binary.display().to_string(),
-                log_tail: tail(&log),
-            })
-        }
-    }
+    Ok((ServerProcess::new(child), stdout))
 }
 
 /// Hands over the address of the ready line, then keeps the pipe empty for as long as the server runs.

@@ -6,6 +6,7 @@ pub mod klamm;
 pub mod scenarios;
 pub mod schema;
 pub mod server_process;
+pub mod soak;
 pub mod suites;
 pub mod swap;
 pub mod torture;

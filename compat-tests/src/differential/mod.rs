@@ -10,12 +10,12 @@
 //! member ids, sessions) is a variable, bound by each server's own answers. Each server runs the whole sequence by
 //! itself; then the answers are compared step by step.
 
-mod batch;
+pub(crate) mod batch;
 mod batch_view;
 mod client;
 mod compare;
-mod compression;
-mod connection;
+pub(crate) mod compression;
+pub(crate) mod connection;
 mod coverage;
 mod error_names;
 mod exchange;
@@ -29,7 +29,7 @@ mod run;
 mod server;
 mod session;
 mod settle;
-mod template;
+pub(crate) mod template;
 
 use std::fmt;
 

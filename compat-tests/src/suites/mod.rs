@@ -19,6 +19,6 @@ mod schedule;
 mod server;
 mod workshop;
 
-pub use failure::Failure;
+pub use failure::{Failure, Outcome};
 pub use run::{Options, run};
 pub use server::ServerKind;

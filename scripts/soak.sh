@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# A long life in short: producers, transactions, consumers, compaction, retention, admin changes and random kill -9 for a
+# given time, everything compared with what was acknowledged, and a verdict. Ends with an error on any anomaly.
+#
+#   scripts/soak.sh             an hour
+#   scripts/soak.sh 300         300 seconds
+#   scripts/soak.sh 300 7       with another seed than 1
+#
+# KLAMM_BIN names another binary than the release build.
+set -euo pipefail
+
+root="$(cd "$(dirname "$0")/.." && pwd)"
+seconds="${1:-3600}"
+seed="${2:-1}"
+
+cd "$root"
+target="${CARGO_TARGET_DIR:-$root/target}"
+cargo build --quiet --release -p klamm-compat-tests --bin soak
+[ -n "${KLAMM_BIN:-}" ] || cargo build --quiet --release -p klamm --bin klamm
+
+exec "$target/release/soak" --seconds "$seconds" --seed "$seed"
