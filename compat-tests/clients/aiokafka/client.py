@@ -5,8 +5,9 @@ import sys
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
 
-from lines import commands, emit, emit_record, next_command, parse_send, rows
+from lines import commands, decode, emit, emit_record, emit_refusal, next_command, parse_send, rows
 
 POLL_MS = 100
 
@@ -22,9 +23,7 @@ async def create(bootstrap, topic, partitions):
 
 async def produce(bootstrap, topic):
     producers, deliveries, index = {}, [], 0
-    # Standard input is read beside the event loop, so that acknowledgements flow while the runner writes.
-    lines = iter(rows())
-    while (fields := await asyncio.to_thread(next, lines, None)) is not None:
+    async for fields in rows_beside():
         send = parse_send(fields)
         if send.codec not in producers:
             producers[send.codec] = AIOKafkaProducer(
@@ -53,15 +52,10 @@ def emit_delivery(index, delivery):
 
 async def consume(bootstrap, count, *topics):
     async with new_consumer(bootstrap) as consumer:
-        partitions = []
-        async with admin(bootstrap) as client:
-            for topic in await client.describe_topics(list(topics)):
-                partitions += [TopicPartition(topic["topic"], part["partition"]) for part in topic["partitions"]]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning()
+        await assign_from_beginning(bootstrap, consumer, topics)
         seen = 0
         while seen < int(count):
-            seen += await poll(consumer)
+            seen += len(await poll(consumer))
 
 
 async def seek(bootstrap):
@@ -106,6 +100,65 @@ async def describe(bootstrap, group_id):
                 emit("group", state, len(members))
 
 
+async def transact(bootstrap, transactional_id, timeout_ms):
+    producer = await new_transactional_producer(bootstrap, transactional_id, int(timeout_ms))
+    emit("done")
+    operations = {
+        "begin": producer.begin_transaction,
+        "send": lambda topic, partition, value: producer.send_and_wait(
+            topic, value=decode(value), partition=int(partition)),
+        "commit": producer.commit_transaction,
+        "abort": producer.abort_transaction,
+    }
+    async for operation, *arguments in rows_beside():
+        try:
+            await operations[operation](*arguments)
+            emit("done")
+        except KafkaError as error:
+            emit_refusal(error)
+
+
+async def transform(bootstrap, transactional_id, group_id, source, target, count):
+    producer = await new_transactional_producer(bootstrap, transactional_id, 60000)
+    async with new_consumer(bootstrap, source, group_id=group_id) as consumer:
+        records = []
+        while len(records) < int(count):
+            records += await poll(consumer)
+        await producer.begin_transaction()
+        for record in records:
+            await producer.send_and_wait(target, value=record.value, partition=record.partition)
+        positions = {part: await consumer.position(part) for part in consumer.assignment()}
+        await producer.send_offsets_to_transaction(positions, group_id)
+        emit("done")
+        async for command, in rows_beside():
+            await {"commit": producer.commit_transaction, "abort": producer.abort_transaction}[command]()
+            emit("done")
+    await producer.stop()
+
+
+async def new_transactional_producer(bootstrap, transactional_id, timeout_ms):
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap, transactional_id=transactional_id, transaction_timeout_ms=timeout_ms)
+    await producer.start()
+    return producer
+
+
+async def read(bootstrap, isolation, *topics):
+    waiting = commands()
+    async with new_consumer(bootstrap, isolation_level=f"read_{isolation}") as consumer:
+        await assign_from_beginning(bootstrap, consumer, topics)
+        while next_command(waiting) != "leave":
+            await poll(consumer)
+    emit("left")
+
+
+async def rows_beside():
+    """Reads standard input beside the event loop, so that the client works on while the runner writes or waits."""
+    lines = iter(rows())
+    while (fields := await asyncio.to_thread(next, lines, None)) is not None:
+        yield fields
+
+
 class admin:
     """The admin client has start and close but is no context manager."""
 
@@ -125,13 +178,22 @@ def new_consumer(bootstrap, *topics, **settings):
         *topics, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, **settings)
 
 
+async def assign_from_beginning(bootstrap, consumer, topics):
+    partitions = []
+    async with admin(bootstrap) as client:
+        for topic in await client.describe_topics(list(topics)):
+            partitions += [TopicPartition(topic["topic"], part["partition"]) for part in topic["partitions"]]
+    consumer.assign(partitions)
+    await consumer.seek_to_beginning()
+
+
 async def poll(consumer):
-    """Prints what one poll brings and returns how many records that was."""
+    """Prints and returns the records that one poll brings."""
     batches = await consumer.getmany(timeout_ms=POLL_MS)
     records = [record for batch in batches.values() for record in batch]
     for record in records:
         emit_message(record)
-    return len(records)
+    return records
 
 
 def emit_message(record):
@@ -140,5 +202,5 @@ def emit_message(record):
 
 
 if __name__ == "__main__":
-    verbs = [create, produce, consume, seek, group, committed, describe]
+    verbs = [create, produce, consume, seek, group, committed, describe, transact, transform, read]
     asyncio.run({verb.__name__: verb for verb in verbs}[sys.argv[1]](*sys.argv[2:]))

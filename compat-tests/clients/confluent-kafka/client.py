@@ -2,11 +2,11 @@
 
 import sys
 
-from confluent_kafka import OFFSET_BEGINNING, TIMESTAMP_NOT_AVAILABLE, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from lines import commands, emit, emit_record, next_command, parse_send, rows
+from lines import commands, decode, emit, emit_record, emit_refusal, next_command, parse_send, rows
 
 POLL_SECONDS = 0.1
 
@@ -47,11 +47,7 @@ def emit_delivery(index, error, message):
 
 def consume(bootstrap, count, *topics):
     consumer = new_consumer(bootstrap, "unused")
-    partitions = []
-    for topic in topics:
-        known = consumer.list_topics(topic).topics[topic].partitions
-        partitions += [TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in known]
-    consumer.assign(partitions)
+    assign_from_beginning(consumer, topics)
     for _ in range(int(count)):
         emit_message(next_message(consumer))
     consumer.close()
@@ -106,6 +102,75 @@ def describe(bootstrap, group_id):
     emit("group", description.state.name, len(description.members))
 
 
+def transact(bootstrap, transactional_id, timeout_ms):
+    producer = new_transactional_producer(bootstrap, transactional_id, int(timeout_ms))
+    emit("done")
+    operations = {
+        "begin": producer.begin_transaction,
+        "send": lambda topic, partition, value: deliver(producer, topic, int(partition), decode(value)),
+        "commit": producer.commit_transaction,
+        "abort": producer.abort_transaction,
+    }
+    for operation, *arguments in rows():
+        try:
+            operations[operation](*arguments)
+            emit("done")
+        except KafkaException as error:
+            emit_refusal(error)
+
+
+def transform(bootstrap, transactional_id, group_id, source, target, count):
+    producer = new_transactional_producer(bootstrap, transactional_id, 60000)
+    consumer = new_consumer(bootstrap, group_id)
+    consumer.subscribe([source])
+    messages = [next_message(consumer) for _ in range(int(count))]
+    producer.begin_transaction()
+    for message in messages:
+        emit_message(message)
+        deliver(producer, target, message.partition(), message.value())
+    producer.send_offsets_to_transaction(consumer.position(consumer.assignment()), consumer.consumer_group_metadata())
+    emit("done")
+    for command, in rows():
+        {"commit": producer.commit_transaction, "abort": producer.abort_transaction}[command]()
+        emit("done")
+    consumer.close()
+
+
+def new_transactional_producer(bootstrap, transactional_id, timeout_ms):
+    producer = Producer({
+        "bootstrap.servers": bootstrap,
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": timeout_ms,
+        # Has to be within the transaction's.
+        "message.timeout.ms": timeout_ms,
+        "linger.ms": 0,
+    })
+    producer.init_transactions()
+    return producer
+
+
+def deliver(producer, topic, partition, value):
+    """Sends one record and waits for its answer."""
+    answers = []
+    producer.produce(topic, value=value, partition=partition, on_delivery=lambda error, _: answers.append(error))
+    while not answers:
+        producer.poll(POLL_SECONDS)
+    if answers[0]:
+        raise KafkaException(answers[0])
+
+
+def read(bootstrap, isolation, *topics):
+    consumer = new_consumer(bootstrap, "unused", {"isolation.level": f"read_{isolation}"})
+    assign_from_beginning(consumer, topics)
+    waiting = commands()
+    while next_command(waiting) != "leave":
+        message = consumer.poll(POLL_SECONDS)
+        if message is not None and not message.error():
+            emit_message(message)
+    consumer.close()
+    emit("left")
+
+
 def new_consumer(bootstrap, group_id, settings=None):
     return Consumer({
         "bootstrap.servers": bootstrap,
@@ -114,6 +179,14 @@ def new_consumer(bootstrap, group_id, settings=None):
         "enable.auto.commit": False,
         **(settings or {}),
     })
+
+
+def assign_from_beginning(consumer, topics):
+    partitions = []
+    for topic in topics:
+        known = consumer.list_topics(topic).topics[topic].partitions
+        partitions += [TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in known]
+    consumer.assign(partitions)
 
 
 def next_message(consumer):
@@ -135,5 +208,5 @@ def emit_message(message):
 
 
 if __name__ == "__main__":
-    verbs = [create, produce, consume, seek, group, committed, describe]
+    verbs = [create, produce, consume, seek, group, committed, describe, transact, transform, read]
     {verb.__name__: verb for verb in verbs}[sys.argv[1]](*sys.argv[2:])

@@ -18,6 +18,8 @@ CONFIGS = "kafka.admin.ConfigCommand"
 PRODUCER = "org.apache.kafka.tools.ConsoleProducer"
 CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+TRANSACTIONS = "org.apache.kafka.tools.TransactionsCommand"
+FEATURES = "org.apache.kafka.tools.FeatureCommand"
 OFFSETS = "org.apache.kafka.tools.GetOffsetShell"
 
 # None of these occurs in the records of the tests; the tools know no escaping (and take the header separator as a pattern).
@@ -163,6 +165,64 @@ def table(printed):
     return [dict(zip(head, line)) for line in lines[lines.index(head) + 1:]]
 
 
+def read(bootstrap, isolation, *topics):
+    readers = []
+    for topic in topics:
+        run = consumer(bootstrap, topic, "--from-beginning", "--isolation-level", f"read_{isolation}")
+        reader = threading.Thread(target=emit_records, args=[topic, run.stdout])
+        reader.start()
+        readers.append((run, reader))
+    waiting = commands()
+    while waiting.get() != "leave":
+        pass
+    for run, reader in readers:
+        run.send_signal(signal.SIGTERM)
+        reader.join()
+        run.wait()
+    emit("left")
+
+
+def transactions(bootstrap):
+    for row in tabbed(run(TRANSACTIONS, bootstrap, "list")):
+        emit("transaction", row["TransactionalId"], row["ProducerId"], row["TransactionState"])
+
+
+def transaction(bootstrap, transactional_id):
+    for row in tabbed(run(TRANSACTIONS, bootstrap, "describe", "--transactional-id", transactional_id)):
+        emit("transaction", row["TransactionalId"], row["ProducerId"], row["TransactionState"])
+        for partition in filter(None, row["TopicPartitions"].split(",")):
+            emit("touches", partition)
+
+
+def writers(bootstrap, topic, partition):
+    place = ["--topic", topic, "--partition", partition]
+    for row in tabbed(run(TRANSACTIONS, bootstrap, "describe-producers", *place)):
+        start = row["CurrentTransactionStartOffset"]
+        emit("writer", row["ProducerId"], -1 if start == "None" else start)
+
+
+def hanging(bootstrap, broker):
+    """Of any age: the tool's least is otherwise 15 minutes."""
+    found = run(TRANSACTIONS, bootstrap, "find-hanging", "--broker-id", broker, "--max-transaction-timeout", "0")
+    for row in tabbed(found):
+        emit("hanging", row["Topic"], row["Partition"], row["ProducerId"])
+
+
+def feature(bootstrap, direction, name, level):
+    """Upgrades or downgrades a feature, then describes it."""
+    run(FEATURES, bootstrap, direction, "--feature", f"{name}={level}")
+    for line in run(FEATURES, bootstrap, "describe").splitlines():
+        words = line.split()
+        if words[:2] == ["Feature:", name]:
+            emit("feature", name, words[words.index("FinalizedVersionLevel:") + 1])
+
+
+def tabbed(printed):
+    """The rows of a table whose cells are padded with blanks and end with tabs."""
+    head, *lines = [[cell.strip() for cell in line.split("\t")] for line in printed.splitlines() if line.strip()]
+    return [dict(zip(head, line)) for line in lines]
+
+
 def emit_records(topic, stream):
     """Splits the stream at the record separator; a broken record would show as a difference."""
     buffer = b""
@@ -190,5 +250,6 @@ def null(content):
 
 
 if __name__ == "__main__":
-    verbs = [create, config, produce, consume, seek, group, committed, describe]
+    verbs = [create, config, produce, consume, seek, group, committed, describe, read, transactions, transaction, writers,
+             hanging, feature]
     {verb.__name__: verb for verb in verbs}[sys.argv[1]](*sys.argv[2:])

@@ -33,6 +33,12 @@ func main() {
 		committed(bootstrap, args[0])
 	case "describe":
 		describe(bootstrap, args[0])
+	case "transact":
+		transact(bootstrap, args[0], time.Duration(lines.Int(args[1]))*time.Millisecond)
+	case "transform":
+		transform(bootstrap, args[0], args[1], args[2], args[3], int(lines.Int(args[4])))
+	case "read":
+		read(bootstrap, args[0], args[1:])
 	}
 }
 
@@ -169,6 +175,74 @@ func describe(bootstrap, group string) {
 	lines.Check(err)
 	lines.Check(groups[group].Err)
 	lines.Print("group", groups[group].State, len(groups[group].Members))
+}
+
+func transact(bootstrap, id string, timeout time.Duration) {
+	producer := client(bootstrap, kgo.TransactionalID(id), kgo.TransactionTimeout(timeout),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	_, _, err := producer.ProducerID(ctx)
+	lines.Answer(err)
+	lines.Input(func(_ int, fields []string) {
+		switch fields[0] {
+		case "begin":
+			lines.Answer(producer.BeginTransaction())
+		case "send":
+			record := &kgo.Record{Topic: fields[1], Partition: int32(lines.Int(fields[2])), Value: lines.Decode(fields[3])}
+			lines.Answer(producer.ProduceSync(ctx, record).FirstErr())
+		case "commit":
+			lines.Answer(producer.EndTransaction(ctx, kgo.TryCommit))
+		case "abort":
+			lines.Answer(producer.EndTransaction(ctx, kgo.TryAbort))
+		}
+	})
+}
+
+// transform uses the session that franz-go has for this; it sends the offsets when it ends the transaction.
+func transform(bootstrap, id, group, source, target string, count int) {
+	session, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(bootstrap), kgo.TransactionalID(id), kgo.ConsumerGroup(group),
+		kgo.ConsumeTopics(source), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.RequireStableFetchOffsets(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	lines.Check(err)
+	var records []*kgo.Record
+	for len(records) < count {
+		records = append(records, session.PollFetches(ctx).Records()...)
+	}
+	lines.Check(session.Begin())
+	for _, record := range records {
+		printRecord(record)
+		copied := &kgo.Record{Topic: target, Partition: record.Partition, Value: record.Value}
+		lines.Check(session.ProduceSync(ctx, copied).FirstErr())
+	}
+	lines.Print("done")
+	lines.Input(func(_ int, fields []string) {
+		isCommit := kgo.TransactionEndTry(fields[0] == "commit")
+		hasCommitted, err := session.End(ctx, isCommit)
+		lines.Check(err)
+		if hasCommitted != bool(isCommit) {
+			lines.Check(fmt.Errorf("the session decided otherwise: committed is %v", hasCommitted))
+		}
+		lines.Print("done")
+	})
+	session.Close()
+}
+
+func read(bootstrap, isolation string, topics []string) {
+	level := kgo.ReadUncommitted()
+	if isolation == "committed" {
+		level = kgo.ReadCommitted()
+	}
+	consumer := client(bootstrap, kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(level))
+	leaving, leave := context.WithCancel(ctx)
+	go func() {
+		<-lines.Commands()
+		leave()
+	}()
+	for leaving.Err() == nil {
+		poll(leaving, consumer)
+	}
+	consumer.Close()
+	lines.Print("left")
 }
 
 func client(bootstrap string, options ...kgo.Opt) *kgo.Client {

@@ -38,6 +38,8 @@ func main() {
 		committed(bootstrap, args[0], args[1])
 	case "describe":
 		describe(bootstrap, args[0])
+	case "read":
+		read(bootstrap, args[0], args[1:])
 	}
 }
 
@@ -214,14 +216,52 @@ func describe(bootstrap, group string) {
 	lines.Print("group", response.Groups[0].GroupState, len(response.Groups[0].Members))
 }
 
+// read follows each partition of some topics from its start.
+func read(bootstrap, isolation string, topics []string) {
+	metadata, err := client(bootstrap).Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
+	lines.Check(err)
+	messages := make(chan kafka.Message)
+	for _, topic := range metadata.Topics {
+		lines.Check(topic.Error)
+		for _, partition := range topic.Partitions {
+			config := partitionConfig(bootstrap, topic.Name, partition.ID)
+			if isolation == "committed" {
+				config.IsolationLevel = kafka.ReadCommitted
+			}
+			go func() {
+				reader := kafka.NewReader(config)
+				for {
+					message, err := reader.ReadMessage(ctx)
+					lines.Check(err)
+					messages <- message
+				}
+			}()
+		}
+	}
+	commands := lines.Commands()
+	for {
+		select {
+		case message := <-messages:
+			printMessage(message)
+		case <-commands:
+			lines.Print("left")
+			return
+		}
+	}
+}
+
 func client(bootstrap string) *kafka.Client {
 	return &kafka.Client{Addr: kafka.TCP(bootstrap), Timeout: 30 * time.Second}
 }
 
 func partitionReader(bootstrap, topic string, partition int) *kafka.Reader {
-	return kafka.NewReader(kafka.ReaderConfig{
+	return kafka.NewReader(partitionConfig(bootstrap, topic, partition))
+}
+
+func partitionConfig(bootstrap, topic string, partition int) kafka.ReaderConfig {
+	return kafka.ReaderConfig{
 		Brokers: []string{bootstrap}, Topic: topic, Partition: partition, MaxWait: 500 * time.Millisecond, ErrorLogger: complaints,
-	})
+	}
 }
 
 func printMessage(m kafka.Message) {

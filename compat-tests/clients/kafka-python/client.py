@@ -2,11 +2,15 @@
 
 import sys
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError
 
-from lines import commands, emit, emit_record, next_command, parse_send, rows
+from lines import commands, decode, emit, emit_record, emit_refusal, next_command, parse_send, rows
 
 POLL_MS = 100
+
+# A poll that ends just before the answer to its SyncGroup comes forgets the assignment for good.
+POLL_MS_FOR_ASSIGNMENT = 30000
 
 
 def create(bootstrap, topic, partitions):
@@ -39,12 +43,10 @@ def produce(bootstrap, topic):
 
 def consume(bootstrap, count, *topics):
     consumer = new_consumer(bootstrap)
-    partitions = [TopicPartition(topic, part) for topic in topics for part in consumer.partitions_for_topic(topic)]
-    consumer.assign(partitions)
-    consumer.seek_to_beginning()
+    assign_from_beginning(consumer, topics)
     seen = 0
     while seen < int(count):
-        seen += poll(consumer)
+        seen += len(poll(consumer))
     consumer.close()
 
 
@@ -59,7 +61,7 @@ def seek(bootstrap):
         emit("found", found.offset)
         consumer.assign([partition])
         consumer.seek(partition, found.offset)
-        while poll(consumer) == 0:
+        while not poll(consumer):
             pass
     consumer.close()
 
@@ -91,20 +93,85 @@ def describe(bootstrap, group_id):
     admin.close()
 
 
+def transact(bootstrap, transactional_id, timeout_ms):
+    producer = new_transactional_producer(bootstrap, transactional_id, int(timeout_ms))
+    emit("done")
+    operations = {
+        "begin": producer.begin_transaction,
+        "send": lambda topic, partition, value: deliver(producer, topic, int(partition), decode(value)),
+        "commit": producer.commit_transaction,
+        "abort": producer.abort_transaction,
+    }
+    for operation, *arguments in rows():
+        try:
+            operations[operation](*arguments)
+            emit("done")
+        except KafkaError as error:
+            emit_refusal(error)
+
+
+def transform(bootstrap, transactional_id, group_id, source, target, count):
+    producer = new_transactional_producer(bootstrap, transactional_id, 60000)
+    consumer = new_consumer(bootstrap, group_id=group_id)
+    consumer.subscribe([source])
+    records = []
+    while len(records) < int(count):
+        records += poll(consumer, POLL_MS_FOR_ASSIGNMENT)
+    producer.begin_transaction()
+    for record in records:
+        deliver(producer, target, record.partition, record.value)
+    positions = {part: OffsetAndMetadata(consumer.position(part), "", -1) for part in consumer.assignment()}
+    producer.send_offsets_to_transaction(positions, consumer.group_metadata())
+    emit("done")
+    for command, in rows():
+        {"commit": producer.commit_transaction, "abort": producer.abort_transaction}[command]()
+        emit("done")
+    consumer.close()
+    producer.close()
+
+
+def new_transactional_producer(bootstrap, transactional_id, timeout_ms):
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap, transactional_id=transactional_id, transaction_timeout_ms=timeout_ms)
+    producer.init_transactions()
+    return producer
+
+
+def deliver(producer, topic, partition, value):
+    """Sends one record and waits for its answer."""
+    producer.send(topic, value=value, partition=partition).get()
+
+
+def read(bootstrap, isolation, *topics):
+    consumer = new_consumer(bootstrap, isolation_level=f"read_{isolation}")
+    assign_from_beginning(consumer, topics)
+    waiting = commands()
+    while next_command(waiting) != "leave":
+        poll(consumer)
+    consumer.close()
+    emit("left")
+
+
 def new_consumer(bootstrap, **settings):
     return KafkaConsumer(
         bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, **settings)
 
 
-def poll(consumer):
-    """Prints what one poll brings and returns how many records that was."""
-    records = [record for batch in consumer.poll(timeout_ms=POLL_MS).values() for record in batch]
+def assign_from_beginning(consumer, topics):
+    partitions = [TopicPartition(topic, part) for topic in topics for part in consumer.partitions_for_topic(topic)]
+    consumer.assign(partitions)
+    consumer.seek_to_beginning()
+
+
+def poll(consumer, wait_ms=POLL_MS):
+    """Prints and returns the records that one poll brings."""
+    records = [record for batch in consumer.poll(timeout_ms=wait_ms).values() for record in batch]
     for record in records:
         emit_record(
             record.topic, record.partition, record.offset, record.timestamp, record.key, record.value, record.headers)
-    return len(records)
+    return records
 
 
 if __name__ == "__main__":
-    verbs = [create, produce, consume, seek, group, committed, describe]
+    verbs = [create, produce, consume, seek, group, committed, describe, transact, transform, read]
     {verb.__name__: verb for verb in verbs}[sys.argv[1]](*sys.argv[2:])

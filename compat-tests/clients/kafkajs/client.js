@@ -6,7 +6,7 @@ import kafkajs from "kafkajs";
 import snappy from "kafkajs-snappy";
 import lz4 from "lz4-napi";
 
-import { emit, emitRecord, parseSend, rows } from "./lines.js";
+import { decode, emit, emitRecord, emitRefusal, parseSend, rows } from "./lines.js";
 
 const { Kafka, CompressionCodecs, CompressionTypes, logLevel } = kafkajs;
 
@@ -133,6 +133,77 @@ const verbs = {
     emit("left");
   },
 
+  async transact(transactionalId, timeout) {
+    const producer = await transactionalProducer(transactionalId, Number(timeout));
+    // The producer id is asked for with the first transaction, which is begun here for the first "begin".
+    let transaction = await producer.transaction();
+    let isFresh = true;
+    emit("done");
+    const operations = {
+      begin: async () => {
+        if (!isFresh) transaction = await producer.transaction();
+        isFresh = false;
+      },
+      send: (topic, partition, value) =>
+        transaction.send({ topic, acks: -1, messages: [{ partition: Number(partition), value: decode(value) }] }),
+      commit: () => transaction.commit(),
+      abort: () => transaction.abort(),
+    };
+    for await (const [operation, ...args] of rows()) {
+      try {
+        await operations[operation](...args);
+        emit("done");
+      } catch (error) {
+        emitRefusal(error);
+      }
+    }
+  },
+
+  async transform(transactionalId, consumerGroupId, source, target, count) {
+    const producer = await transactionalProducer(transactionalId, 60000);
+    const consumer = kafka.consumer({ groupId: consumerGroupId });
+    await consumer.connect();
+    await consumer.subscribe({ topics: [source], fromBeginning: true });
+    const messages = [];
+    const positions = new Map();
+    await new Promise((resolve) =>
+      consumer.run({
+        autoCommit: false,
+        eachMessage: async ({ topic, partition, message }) => {
+          emitRecord(topic, partition, message);
+          messages.push({ partition, value: message.value });
+          positions.set(partition, (BigInt(message.offset) + 1n).toString());
+          if (messages.length === Number(count)) resolve();
+        },
+      }),
+    );
+    const transaction = await producer.transaction();
+    await transaction.send({ topic: target, acks: -1, messages });
+    const partitions = [...positions].map(([partition, offset]) => ({ partition, offset }));
+    await transaction.sendOffsets({ consumerGroupId, topics: [{ topic: source, partitions }] });
+    emit("done");
+    for await (const [command] of rows()) {
+      await (command === "commit" ? transaction.commit() : transaction.abort());
+      emit("done");
+    }
+    await consumer.disconnect();
+    await producer.disconnect();
+  },
+
+  async read(isolation, ...topics) {
+    const consumer = kafka.consumer({
+      groupId: `unused-${randomUUID()}`, readUncommitted: isolation === "uncommitted", maxWaitTimeInMs: 500,
+    });
+    await consumer.connect();
+    await consumer.subscribe({ topics, fromBeginning: true });
+    await consumer.run({
+      eachMessage: async ({ topic, partition, message }) => emitRecord(topic, partition, message),
+    });
+    for await (const [command] of rows()) if (command === "leave") break;
+    await consumer.disconnect();
+    emit("left");
+  },
+
   async committed(groupId, topic) {
     await withAdmin(async (admin) => {
       const [entry] = await admin.fetchOffsets({ groupId, topics: [topic] });
@@ -147,6 +218,13 @@ const verbs = {
     });
   },
 };
+
+/** As its documentation has it: idempotent, and one request in flight. */
+async function transactionalProducer(transactionalId, transactionTimeout) {
+  const producer = kafka.producer({ transactionalId, transactionTimeout, idempotent: true, maxInFlightRequests: 1 });
+  await producer.connect();
+  return producer;
+}
 
 /** Prints the record at an offset: seek() works on a running consumer that owns the partition. */
 async function readOne(topic, partition, offset) {

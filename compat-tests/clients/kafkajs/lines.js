@@ -4,7 +4,11 @@ import readline from "node:readline";
 export const emit = (...fields) => process.stdout.write(fields.join("\t") + "\n");
 
 const encode = (bytes) => (bytes == null ? "-" : Buffer.from(bytes).toString("base64"));
-const decode = (field) => (field === "-" ? null : Buffer.from(field, "base64"));
+export const decode = (field) => (field === "-" ? null : Buffer.from(field, "base64"));
+
+/** Tells of an operation that the client refused, by its error's name, the broker's code and all it says, on one line. */
+export const emitRefusal = (error) =>
+  emit("refused", `${error.name} ${error.type ?? ""} ${error.message}`.replaceAll(/\s+/g, " "));
 
 /** The lines of standard input, split into fields. */
 export async function* rows() {

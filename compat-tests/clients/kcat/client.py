@@ -135,6 +135,24 @@ def group(bootstrap, group_id, topic):
     emit("left")
 
 
+def read(bootstrap, isolation, *topics):
+    readers = []
+    for topic in topics:
+        run = kcat(bootstrap, "-C", "-q", "-u", "-o", "beginning", "-t", topic, "-f", FORMAT,
+                   "-X", f"isolation.level=read_{isolation}")
+        reader = threading.Thread(target=emit_records, args=[run.stdout])
+        reader.start()
+        readers.append((run, reader))
+    waiting = commands()
+    while waiting.get() != "leave":
+        pass
+    for run, reader in readers:
+        run.send_signal(signal.SIGINT)
+        reader.join()
+        run.wait()
+    emit("left")
+
+
 def emit_records(stream):
     """Parses FORMAT: a line of numbers, then key and value of known lengths, then the headers up to the delimiter."""
     while line := stream.readline():
@@ -160,5 +178,5 @@ def parse_headers(text):
 
 
 if __name__ == "__main__":
-    verbs = [create, produce, consume, seek, group]
+    verbs = [create, produce, consume, seek, group, read]
     {verb.__name__: verb for verb in verbs}[sys.argv[1]](*sys.argv[2:])

@@ -30,6 +30,12 @@ func main() {
 		committed(bootstrap, args[0])
 	case "describe":
 		describe(bootstrap, args[0])
+	case "transact":
+		transact(bootstrap, args[0], time.Duration(lines.Int(args[1]))*time.Millisecond)
+	case "transform":
+		transform(bootstrap, args[0], args[1], args[2], args[3], int(lines.Int(args[4])))
+	case "read":
+		read(bootstrap, args[0], args[1:])
 	}
 }
 
@@ -111,7 +117,15 @@ func printAcks(producer sarama.AsyncProducer, unanswered *sync.WaitGroup) {
 }
 
 func consume(bootstrap []string, count int, topics []string) {
-	consumer, err := sarama.NewConsumer(bootstrap, newConfig())
+	messages := readAll(bootstrap, newConfig(), topics)
+	for range count {
+		printMessage(<-messages)
+	}
+}
+
+// readAll reads all partitions of some topics from the start.
+func readAll(bootstrap []string, config *sarama.Config, topics []string) <-chan *sarama.ConsumerMessage {
+	consumer, err := sarama.NewConsumer(bootstrap, config)
 	lines.Check(err)
 	messages := make(chan *sarama.ConsumerMessage)
 	for _, topic := range topics {
@@ -127,9 +141,7 @@ func consume(bootstrap []string, count int, topics []string) {
 			}()
 		}
 	}
-	for range count {
-		printMessage(<-messages)
-	}
+	return messages
 }
 
 func seek(bootstrap []string) {
@@ -228,6 +240,121 @@ func describe(bootstrap []string, group string) {
 	groups, err := admin.DescribeConsumerGroups([]string{group})
 	lines.Check(err)
 	lines.Print("group", groups[0].State, len(groups[0].Members))
+}
+
+func transact(bootstrap []string, id string, timeout time.Duration) {
+	producer := transactionalProducer(bootstrap, id, timeout)
+	lines.Print("done")
+	lines.Input(func(_ int, fields []string) {
+		switch fields[0] {
+		case "begin":
+			lines.Answer(producer.BeginTxn())
+		case "send":
+			lines.Answer(deliver(producer, fields[1], int32(lines.Int(fields[2])), lines.Decode(fields[3])))
+		case "commit":
+			lines.Answer(producer.CommitTxn())
+		case "abort":
+			lines.Answer(producer.AbortTxn())
+		}
+	})
+}
+
+// transactionalProducer asks for its producer id at once, which ends what the last one with the id has left.
+func transactionalProducer(bootstrap []string, id string, timeout time.Duration) sarama.SyncProducer {
+	config := newConfig()
+	config.Producer.Partitioner = sarama.NewManualPartitioner
+	config.Producer.Idempotent = true
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Producer.Return.Successes = true
+	config.Producer.Transaction.ID = id
+	config.Producer.Transaction.Timeout = timeout
+	config.Net.MaxOpenRequests = 1
+	producer, err := sarama.NewSyncProducer(bootstrap, config)
+	lines.Check(err)
+	return producer
+}
+
+// deliver sends one record and waits for its answer.
+func deliver(producer sarama.SyncProducer, topic string, partition int32, value []byte) error {
+	_, _, err := producer.SendMessage(
+		&sarama.ProducerMessage{Topic: topic, Partition: partition, Value: sarama.ByteEncoder(value)})
+	return err
+}
+
+// copier is the handler of one group member that hands over what it reads.
+type copier struct {
+	messages chan *sarama.ConsumerMessage
+}
+
+func (c *copier) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (c *copier) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+
+func (c *copier) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	for {
+		select {
+		case message, isOpen := <-claim.Messages():
+			if !isOpen {
+				return nil
+			}
+			c.messages <- message
+		case <-session.Context().Done():
+			return nil
+		}
+	}
+}
+
+func transform(bootstrap []string, id, group, source, target string, count int) {
+	producer := transactionalProducer(bootstrap, id, time.Minute)
+	config := newConfig()
+	config.Consumer.Offsets.Initial = sarama.OffsetOldest
+	config.Consumer.Offsets.AutoCommit.Enable = false
+	config.Consumer.IsolationLevel = sarama.ReadCommitted
+	consumer, err := sarama.NewConsumerGroup(bootstrap, group, config)
+	lines.Check(err)
+	copier := &copier{messages: make(chan *sarama.ConsumerMessage, count)}
+	go func() {
+		for !errors.Is(consumer.Consume(context.Background(), []string{source}, copier), sarama.ErrClosedConsumerGroup) {
+		}
+	}()
+	var messages []*sarama.ConsumerMessage
+	for len(messages) < count {
+		messages = append(messages, <-copier.messages)
+	}
+	lines.Check(producer.BeginTxn())
+	for _, message := range messages {
+		printMessage(message)
+		lines.Check(deliver(producer, target, message.Partition, message.Value))
+		lines.Check(producer.AddMessageToTxn(message, group, nil))
+	}
+	lines.Print("done")
+	lines.Input(func(_ int, fields []string) {
+		if fields[0] == "commit" {
+			lines.Check(producer.CommitTxn())
+		} else {
+			lines.Check(producer.AbortTxn())
+		}
+		lines.Print("done")
+	})
+	lines.Check(consumer.Close())
+	lines.Check(producer.Close())
+}
+
+func read(bootstrap []string, isolation string, topics []string) {
+	config := newConfig()
+	if isolation == "committed" {
+		config.Consumer.IsolationLevel = sarama.ReadCommitted
+	}
+	messages := readAll(bootstrap, config, topics)
+	commands := lines.Commands()
+	for {
+		select {
+		case message := <-messages:
+			printMessage(message)
+		case <-commands:
+			lines.Print("left")
+			return
+		}
+	}
 }
 
 func clusterAdmin(bootstrap []string) sarama.ClusterAdmin {

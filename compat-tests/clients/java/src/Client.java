@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ExecutionException;
 
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
@@ -12,11 +13,13 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -41,6 +44,9 @@ public final class Client {
             case "group" -> client.group(args[2], args[3]);
             case "committed" -> client.committed(args[2]);
             case "describe" -> client.describe(args[2]);
+            case "transact" -> client.transact(args[2], Integer.parseInt(args[3]));
+            case "transform" -> client.transform(args[2], args[3], args[4], args[5], Integer.parseInt(args[6]));
+            case "read" -> client.read(args[2], List.of(args).subList(3, args.length));
             default -> throw new IllegalArgumentException("unknown verb " + args[0]);
         }
     }
@@ -69,12 +75,7 @@ public final class Client {
 
     private void consume(int count, List<String> topics) {
         try (var consumer = consumer(Map.of())) {
-            List<TopicPartition> partitions = new ArrayList<>();
-            for (String topic : topics) {
-                consumer.partitionsFor(topic).forEach(p -> partitions.add(new TopicPartition(topic, p.partition())));
-            }
-            consumer.assign(partitions);
-            consumer.seekToBeginning(partitions);
+            assignFromBeginning(consumer, topics);
             for (int seen = 0; seen < count; ) {
                 for (var record : consumer.poll(POLL)) {
                     Lines.printRecord(record);
@@ -82,6 +83,15 @@ public final class Client {
                 }
             }
         }
+    }
+
+    private static void assignFromBeginning(KafkaConsumer<byte[], byte[]> consumer, List<String> topics) {
+        List<TopicPartition> partitions = new ArrayList<>();
+        for (String topic : topics) {
+            consumer.partitionsFor(topic).forEach(p -> partitions.add(new TopicPartition(topic, p.partition())));
+        }
+        consumer.assign(partitions);
+        consumer.seekToBeginning(partitions);
     }
 
     private void seek() throws Exception {
@@ -147,6 +157,82 @@ public final class Client {
                 admin.describeConsumerGroups(List.of(group)).describedGroups().get(group).get();
             Lines.print("group\t" + description.state() + "\t" + description.members().size());
         }
+    }
+
+    private void transact(String id, int timeoutMs) throws Exception {
+        Producer<byte[], byte[]> producer = transactionalProducer(id, timeoutMs);
+        Lines.print("done");
+        String line;
+        while ((line = Lines.INPUT.readLine()) != null) {
+            String[] fields = line.split("\t");
+            try {
+                switch (fields[0]) {
+                    case "begin" -> producer.beginTransaction();
+                    case "send" -> producer.send(new ProducerRecord<>(
+                        fields[1], Integer.valueOf(fields[2]), null, Lines.decode(fields[3]))).get();
+                    case "commit" -> producer.commitTransaction();
+                    case "abort" -> producer.abortTransaction();
+                    default -> throw new IllegalArgumentException("unknown operation " + fields[0]);
+                }
+                Lines.print("done");
+            } catch (KafkaException | ExecutionException error) {
+                Lines.printRefusal(error);
+            }
+        }
+    }
+
+    private void transform(String id, String group, String source, String target, int count) throws Exception {
+        Map<String, Object> settings = Map.of(
+            ConsumerConfig.GROUP_ID_CONFIG, group,
+            ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, false,
+            ConsumerConfig.ISOLATION_LEVEL_CONFIG, "read_committed");
+        try (var consumer = consumer(settings); var producer = transactionalProducer(id, 60_000)) {
+            consumer.subscribe(List.of(source));
+            List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
+            while (records.size() < count) {
+                consumer.poll(POLL).forEach(records::add);
+            }
+            producer.beginTransaction();
+            for (var record : records) {
+                Lines.printRecord(record);
+                producer.send(new ProducerRecord<>(target, record.partition(), null, record.value())).get();
+            }
+            Map<TopicPartition, OffsetAndMetadata> positions = new HashMap<>();
+            for (TopicPartition partition : consumer.assignment()) {
+                positions.put(partition, new OffsetAndMetadata(consumer.position(partition)));
+            }
+            producer.sendOffsetsToTransaction(positions, consumer.groupMetadata());
+            Lines.print("done");
+            String command;
+            while ((command = Lines.INPUT.readLine()) != null) {
+                if (command.equals("commit")) {
+                    producer.commitTransaction();
+                } else {
+                    producer.abortTransaction();
+                }
+                Lines.print("done");
+            }
+        }
+    }
+
+    private Producer<byte[], byte[]> transactionalProducer(String id, int timeoutMs) {
+        var producer = new KafkaProducer<>(Map.<String, Object>of(
+            ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrap,
+            ProducerConfig.TRANSACTIONAL_ID_CONFIG, id,
+            ProducerConfig.TRANSACTION_TIMEOUT_CONFIG, timeoutMs), new ByteArraySerializer(), new ByteArraySerializer());
+        producer.initTransactions();
+        return producer;
+    }
+
+    private void read(String isolation, List<String> topics) {
+        BlockingQueue<String> commands = Lines.commands();
+        try (var consumer = consumer(Map.of(ConsumerConfig.ISOLATION_LEVEL_CONFIG, "read_" + isolation))) {
+            assignFromBeginning(consumer, topics);
+            while (!"leave".equals(commands.poll())) {
+                consumer.poll(POLL).forEach(Lines::printRecord);
+            }
+        }
+        Lines.print("left");
     }
 
     private Admin admin() {

@@ -53,6 +53,15 @@ final class Lines {
             "" + record.timestamp(), encode(record.key()), encode(record.value()), headers.toString()));
     }
 
+    /** Tells of an operation that the client refused: the error and all that caused it, on one line. */
+    static void printRefusal(Throwable error) {
+        StringJoiner chain = new StringJoiner(" <- ");
+        for (Throwable cause = error; cause != null; cause = cause.getCause()) {
+            chain.add(cause.toString());
+        }
+        print("refused\t" + chain.toString().replaceAll("\\s+", " "));
+    }
+
     /** Standard input as a queue, for loops that must not block on it; the end of input reads as "leave". */
     static BlockingQueue<String> commands() {
         BlockingQueue<String> commands = new LinkedBlockingQueue<>();

@@ -87,8 +87,8 @@ func ParseSend(fields []string) Send {
 	send := Send{
 		Codec:     fields[0],
 		Partition: int32(Int(fields[1])),
-		Key:       decode(fields[3]),
-		Value:     decode(fields[4]),
+		Key:       Decode(fields[3]),
+		Value:     Decode(fields[4]),
 	}
 	if fields[2] != "-" {
 		timestamp := Int(fields[2])
@@ -97,10 +97,19 @@ func ParseSend(fields []string) Send {
 	if fields[5] != "" {
 		for _, pair := range strings.Split(fields[5], ",") {
 			key, value, _ := strings.Cut(pair, ":")
-			send.Headers = append(send.Headers, Header{string(decode(key)), decode(value)})
+			send.Headers = append(send.Headers, Header{string(Decode(key)), Decode(value)})
 		}
 	}
 	return send
+}
+
+// Answer tells how an operation went: done, or refused with everything that the client says, on one line.
+func Answer(err error) {
+	if err == nil {
+		Print("done")
+		return
+	}
+	Print("refused", strings.Join(strings.Fields(fmt.Sprintf("%T %v", err, err)), " "))
 }
 
 // Int reads a decimal number.
@@ -118,7 +127,8 @@ func Check(err error) {
 	}
 }
 
-func decode(field string) []byte {
+// Decode reads a base64 field.
+func Decode(field string) []byte {
 	if field == "-" {
 		return nil
 	}

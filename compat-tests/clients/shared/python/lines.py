@@ -31,6 +31,11 @@ def emit_record(topic, partition, offset, timestamp, key, value, headers) -> Non
     emit("record", topic, partition, offset, timestamp, encode(key), encode(value), pairs)
 
 
+def emit_refusal(error: BaseException) -> None:
+    """Tells of an operation that the client refused, by the class of its error and all it says, on one line."""
+    emit("refused", " ".join([type(error).__name__, *str(error).split()]))
+
+
 def rows() -> Iterator[list[str]]:
     """The lines of standard input, split into fields."""
     for line in sys.stdin:
