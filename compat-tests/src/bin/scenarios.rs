@@ -19,6 +19,9 @@ struct Arguments {
     /// Install the clients and stop.
     #[arg(long)]
     install_only: bool,
+    /// Only the checks of transactions.
+    #[arg(long)]
+    transactions: bool,
     /// How many clients are at work at the same time.
     #[arg(long, default_value_t = 4)]
     jobs: usize,
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         server: arguments.server,
         only: arguments.only,
         install_only: arguments.install_only,
+        transactions_only: arguments.transactions,
         jobs: arguments.jobs,
     };
     match run(&options) {

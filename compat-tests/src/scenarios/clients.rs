@@ -39,6 +39,18 @@ pub enum Groups {
     Full,
 }
 
+/// What a client has for transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transactions {
+    /// Nothing to compare: rskafka always asks for committed records, shows aborted ones all the same, and gives its user
+    /// no way past a marker.
+    None,
+    /// A consumer with isolation levels.
+    Consumer,
+    /// A transactional producer as well.
+    Full,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub struct Client {
     /// As in `--only`.
@@ -48,6 +60,7 @@ pub struct Client {
     pub runtime: Runtime,
     pub delivery: Delivery,
     pub groups: Groups,
+    pub transactions: Transactions,
 }
 
 /// Every client, the slow starters first.
@@ -58,6 +71,7 @@ pub const CLIENTS: [Client; 12] = [
         Runtime::Wrapper,
         Delivery::ExactlyOnce,
         Groups::Full,
+        Transactions::Consumer,
     ),
     client(
         "java-4.3.1",
@@ -65,6 +79,7 @@ pub const CLIENTS: [Client; 12] = [
         Runtime::Java("4.3.1"),
         Delivery::ExactlyOnce,
         Groups::Full,
+        Transactions::Full,
     ),
     client(
         "java-3.9.1",
@@ -72,6 +87,7 @@ pub const CLIENTS: [Client; 12] = [
         Runtime::Java("3.9.1"),
         Delivery::ExactlyOnce,
         Groups::Full,
+        Transactions::Full,
     ),
     client(
         "kcat",
@@ -79,6 +95,7 @@ pub const CLIENTS: [Client; 12] = [
         Runtime::Wrapper,
         Delivery::ExactlyOnce,
         Groups::Member,
+        Transactions::Consumer,
     ),
     client(
         "confluent-kafka",
@@ -86,6 +103,7 @@ pub const CLIENTS: [Client; 12] = [
         Runtime::Python,
         Delivery::ExactlyOnce,
         Groups::Full,
+        Transactions::Full,
     ),
     client(
         "franz-go",
@@ -93,6 +111,7 @@ pub const CLIENTS: [Client; 12] = [
         Runtime::Go,
         Delivery::ExactlyOnce,
         Groups::Full,
+        Transactions::Full,
     ),
     client(
         "sarama",
@@ -100,6 +119,7 @@ pub const CLIENTS: [Client; 12] = [
         Runtime::Go,
         Delivery::AtLeastOnce,
         Groups::Full,
+        Transactions::Full,
     ),
     client(
         "kafka-go",
@@ -107,6 +127,7 @@ pub const CLIENTS: [Client; 12] = [
         Runtime::Go,
         Delivery::AtLeastOnce,
         Groups::Full,
+        Transactions::Consumer,
     ),
     client(
         "kafkajs",
@@ -114,6 +135,7 @@ pub const CLIENTS: [Client; 12] = [
         Runtime::Node,
         Delivery::AtLeastOnce,
         Groups::Full,
+        Transactions::Full,
     ),
     client(
         "kafka-python",
@@ -121,6 +143,7 @@ pub const CLIENTS: [Client; 12] = [
         Runtime::Python,
         Delivery::AtLeastOnce,
         Groups::Full,
+        Transactions::Full,
     ),
     client(
         "aiokafka",
@@ -128,6 +151,7 @@ pub const CLIENTS: [Client; 12] = [
         Runtime::Python,
         Delivery::AtLeastOnce,
         Groups::Full,
+        Transactions::Full,
     ),
     client(
         "rskafka",
@@ -135,6 +159,7 @@ pub const CLIENTS: [Client; 12] = [
         Runtime::Rust,
         Delivery::AtLeastOnce,
         Groups::None,
+        Transactions::None,
     ),
 ];
 
@@ -144,6 +169,7 @@ const fn client(
     runtime: Runtime,
     delivery: Delivery,
     groups: Groups,
+    transactions: Transactions,
 ) -> Client {
     Client {
         name,
@@ -151,6 +177,7 @@ const fn client(
         runtime,
         delivery,
         groups,
+        transactions,
     }
 }
 

@@ -32,6 +32,10 @@ pub enum Gap {
     SplitHeaderKey,
     /// Headers whose keys are not in alphabetical order.
     HeaderOrder,
+    /// A read_committed consumer waits at the last stable offset, but does not leave out what was aborted.
+    AbortedRecords,
+    /// The markers at the ends of transactions are handed over as records.
+    Markers,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +96,16 @@ pub const LIMITS: &[Limit] = &[
         "ConsoleProducer reads lines of text",
     ),
     consume("kafka-go", Gap::NullOrEmpty, "the Reader makes nil of both"),
+    consume(
+        "kafka-go",
+        Gap::AbortedRecords,
+        "the Reader does not look at the list of aborted transactions",
+    ),
+    consume(
+        "kafka-go",
+        Gap::Markers,
+        "the Reader does not know control batches",
+    ),
     produce(
         "kafkajs",
         Gap::NullHeaderValue,
@@ -170,6 +184,11 @@ pub fn producer_lacks(client: &str, gap: Gap) -> bool {
     gaps(client, Side::Produce).any(|found| found == gap)
 }
 
+/// True when the table holds this gap for the client's consumer.
+pub fn consumer_lacks(client: &str, gap: Gap) -> bool {
+    gaps(client, Side::Consume).any(|found| found == gap)
+}
+
 /// The record as the client can be asked to send it; `None` when it cannot.
 pub fn sendable(client: &str, record: &Record) -> Option<Record> {
     if gaps(client, Side::Produce).any(|gap| gap.concerns(record)) {
@@ -214,7 +233,11 @@ impl Gap {
         } = record;
         match self {
             // These change how a client is asked, not which records.
-            Self::Timestamps | Self::Partitions | Self::AckOffsets => false,
+            Self::Timestamps
+            | Self::Partitions
+            | Self::AckOffsets
+            | Self::AbortedRecords
+            | Self::Markers => false,
             Self::NullKeyAndValue => key.is_none() && value.is_none(),
             Self::NothingAtAll => key.is_none() && value.as_ref().is_none_or(Vec::is_empty),
             Self::NullOrEmpty => contents(record).any(Vec::is_empty),
@@ -259,6 +282,8 @@ impl Gap {
             Self::Timestamps
             | Self::Partitions
             | Self::AckOffsets
+            | Self::AbortedRecords
+            | Self::Markers
             | Self::NullKeyAndValue
             | Self::NothingAtAll
             | Self::NotText

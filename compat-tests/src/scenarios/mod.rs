@@ -21,6 +21,7 @@ mod run;
 mod seek;
 mod server;
 mod stream;
+mod transactions;
 mod wire;
 mod write;
 

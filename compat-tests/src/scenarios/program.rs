@@ -21,15 +21,49 @@ const STDERR_TAIL_LINES: usize = 12;
 #[derive(Debug, Clone)]
 pub enum Event {
     Created,
-    Acked { index: usize, offset: i64 },
-    Failed { index: usize, reason: String },
+    Acked {
+        index: usize,
+        offset: i64,
+    },
+    Failed {
+        index: usize,
+        reason: String,
+    },
     Record(Seen),
     Found(Option<i64>),
     Committed,
     Left,
-    Offset { partition: usize, offset: i64 },
-    Group { state: String, members: usize },
+    Offset {
+        partition: usize,
+        offset: i64,
+    },
+    Group {
+        state: String,
+        members: usize,
+    },
     Config(String),
+    /// The operation of a transactional producer went well.
+    Done,
+    /// A transactional producer refused an operation; its own words.
+    Refused(String),
+    Transaction {
+        id: String,
+        producer_id: i64,
+        state: String,
+    },
+    /// A partition of the transaction on the line before, `topic-partition`.
+    Touches(String),
+    Writer {
+        producer_id: i64,
+        /// −1 when no transaction of it is open.
+        start_offset: i64,
+    },
+    /// Where a transaction hangs, and whose.
+    Hanging(String),
+    Feature {
+        name: String,
+        level: i16,
+    },
 }
 
 impl Event {
@@ -290,6 +324,29 @@ fn parse(line: &str) -> Outcome<Event> {
             members: number(members)?,
         }),
         ["config", value] => Ok(Event::Config(value.to_owned())),
+        _ => parse_transactional(&fields),
+    }
+}
+
+fn parse_transactional(fields: &[&str]) -> Outcome<Event> {
+    match *fields {
+        ["done"] => Ok(Event::Done),
+        ["refused", reason] => Ok(Event::Refused(reason.to_owned())),
+        ["transaction", id, producer_id, state] => Ok(Event::Transaction {
+            id: id.to_owned(),
+            producer_id: number(producer_id)?,
+            state: state.to_owned(),
+        }),
+        ["touches", partition] => Ok(Event::Touches(partition.to_owned())),
+        ["writer", producer_id, start_offset] => Ok(Event::Writer {
+            producer_id: number(producer_id)?,
+            start_offset: number(start_offset)?,
+        }),
+        ["hanging", ref rest @ ..] => Ok(Event::Hanging(rest.join(" "))),
+        ["feature", name, level] => Ok(Event::Feature {
+            name: name.to_owned(),
+            level: number(level)?,
+        }),
         _ => Err(Failure::new("not a line of the protocol")),
     }
 }

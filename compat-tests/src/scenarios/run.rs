@@ -6,12 +6,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::scenarios::clients::{CLIENTS, Client, Groups};
+use crate::scenarios::clients::{CLIENTS, Client, Groups, Transactions};
 use crate::scenarios::failure::{Failure, Outcome};
 use crate::scenarios::install::{Cache, install};
 use crate::scenarios::limits::LIMITS;
 use crate::scenarios::report::Report;
 use crate::scenarios::server::{Server, ServerKind};
+use crate::scenarios::transactions::{self, Ledger};
 use crate::scenarios::wire::Wire;
 use crate::scenarios::write::Written;
 use crate::scenarios::{group, read, restart, seek, write};
@@ -28,6 +29,7 @@ pub struct Options {
     /// Names of clients; empty means all.
     pub only: Vec<String>,
     pub install_only: bool,
+    pub transactions_only: bool,
     /// How many clients are at work at the same time.
     pub jobs: usize,
 }
@@ -88,7 +90,7 @@ pub fn run(options: &Options) -> Outcome<()> {
         logs,
         programs: AtomicUsize::new(0),
     };
-    run_scenarios(&bench, &report, options.jobs, &clients, &mut server);
+    run_scenarios(&bench, &report, options, &clients, &mut server);
     report.note(&format!("end of the server's log:\n{}", server.log_tail()));
     report.close()
 }
@@ -96,10 +98,38 @@ pub fn run(options: &Options) -> Outcome<()> {
 fn run_scenarios(
     bench: &Bench,
     report: &Report,
-    jobs: usize,
+    options: &Options,
     clients: &[Client],
     server: &mut Server,
 ) {
+    let jobs = options.jobs;
+    if !options.transactions_only {
+        write_read_and_share(bench, report, jobs, clients);
+    }
+    let having = |wanted: Transactions| {
+        let clients = clients.iter();
+        let having = clients.filter(move |client| client.transactions == wanted);
+        having.copied().collect::<Vec<Client>>()
+    };
+    let transactional = having(Transactions::Full);
+    let ledgers: Vec<Ledger> = in_parallel(jobs, &transactional, |client| {
+        transactions::transact(bench, report, client)
+    })
+    .into_iter()
+    .flatten()
+    .collect();
+    in_parallel(jobs, having(Transactions::Consumer), |client| {
+        report.check(client.name, "read committed transactions", || {
+            transactions::read_others(bench, &client, &ledgers)
+        });
+    });
+    live_through_kill(bench, report, options, clients, &transactional, server);
+    if let Some(console) = find_console(clients) {
+        transactions::change_levels(bench, report, jobs, console, &transactional);
+    }
+}
+
+fn write_read_and_share(bench: &Bench, report: &Report, jobs: usize, clients: &[Client]) {
     let written: Vec<Written> = in_parallel(jobs, clients, |client| {
         let topic = report.check(client.name, "create a topic", || {
             write::create(bench, client)
@@ -131,9 +161,33 @@ fn run_scenarios(
             });
         }
     });
+}
 
-    // One kill for all: they take part side by side.
-    let armed = in_parallel(jobs, clients, |client| {
+/// One kill for all clients: they take part side by side.
+fn live_through_kill(
+    bench: &Bench,
+    report: &Report,
+    options: &Options,
+    clients: &[Client],
+    transactional: &[Client],
+    server: &mut Server,
+) {
+    let jobs = options.jobs;
+    let open = in_parallel(jobs, transactional, |client| {
+        (Instant::now(), transactions::arm(bench, client))
+    });
+    if let Some(console) = find_console(clients) {
+        let open: Vec<&transactions::Armed> = open.iter().flat_map(|(_, armed)| armed).collect();
+        report.check(console.name, "list and describe transactions", || {
+            transactions::inspect(bench, console, &open)
+        });
+    }
+    let streaming: &[Client] = if options.transactions_only {
+        &[]
+    } else {
+        clients
+    };
+    let armed = in_parallel(jobs, streaming, |client| {
         let started = Instant::now();
         (*client, started, restart::arm(bench, client))
     });
@@ -147,6 +201,19 @@ fn run_scenarios(
     in_parallel(clients.len(), streaming, |(client, started, streaming)| {
         restart::finish(bench, report, client, started, streaming);
     });
+    let open = transactional.iter().zip(open);
+    in_parallel(clients.len(), open, |(client, (started, armed))| {
+        let recovered = armed
+            .map_err(|failure| failure.during("before the kill"))
+            .and_then(|armed| transactions::recover(bench, client, armed));
+        let scenario = "recover a transaction after kill -9";
+        report.record(client.name, scenario, started, recovered)
+    });
+}
+
+/// The console tools, when they are among the chosen clients.
+fn find_console(clients: &[Client]) -> Option<&Client> {
+    clients.iter().find(|client| client.name == "console")
 }
 
 /// Prints what is not asked of which client.
@@ -179,7 +246,11 @@ fn chosen(only: &[String]) -> Outcome<Vec<Client>> {
 }
 
 /// Calls `work` for every item on at most `jobs` threads; the results come in the order of the items.
-fn in_parallel<I, T: Send, R: Send>(jobs: usize, items: I, work: impl Fn(T) -> R + Sync) -> Vec<R>
+pub fn in_parallel<I, T: Send, R: Send>(
+    jobs: usize,
+    items: I,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R>
 where
     I: IntoIterator<Item = T>,
 {

@@ -7,10 +7,15 @@ use crate::klamm::{Klamm, KlammOptions, Storage};
 use crate::scenarios::failure::Outcome;
 use crate::server_process::tail;
 
-/// kcat creates topics by asking for them; they get as many partitions as the tests use.
-const SETTINGS: [(&str, &str); 2] = [
+/// kcat creates topics by asking for them; they get as many partitions as the tests use. Overdue transactions are looked
+/// for often.
+const SETTINGS: [(&str, &str); 3] = [
     ("num.partitions", "5"),
     ("group.initial.rebalance.delay.ms", "0"),
+    (
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+        "500",
+    ),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

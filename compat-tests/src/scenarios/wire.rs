@@ -12,6 +12,9 @@ use crate::scenarios::layout::{Answer, Batch, Request, as_i32, batch_of_one, par
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a topic is left alone before it is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The wire's isolation levels.
+const READ_UNCOMMITTED: i8 = 0;
+const READ_COMMITTED: i8 = 1;
 const FETCH_BYTES_MAX: i32 = 16 << 20;
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
@@ -39,6 +42,17 @@ impl Wire {
         answer.string()?;
         answer.skip(1)?;
         answer.count()
+    }
+
+    /// The id of the only broker.
+    pub fn broker_id(self) -> Outcome<i32> {
+        // No topics at all: an empty list of them.
+        let mut answer = self.ask(Request::new(3, 4).array(0).int8(0))?;
+        answer.skip(4)?;
+        match answer.int32()? {
+            1 => answer.int32(),
+            brokers => Err(Failure::new(format!("{brokers} brokers instead of one"))),
+        }
     }
 
     /// Creates a topic and waits for its partitions.
@@ -76,9 +90,19 @@ impl Wire {
 
     /// The log end of every partition.
     pub fn ends(self, topic: &str) -> Outcome<Vec<i64>> {
+        self.latest(topic, READ_UNCOMMITTED)
+    }
+
+    /// The last stable offset of every partition: where the first open transaction begins.
+    pub fn stable_ends(self, topic: &str) -> Outcome<Vec<i64>> {
+        self.latest(topic, READ_COMMITTED)
+    }
+
+    fn latest(self, topic: &str, isolation_level: i8) -> Outcome<Vec<i64>> {
         let partitions = self.partition_count(topic)?;
-        let mut request = Request::new(2, 1)
+        let mut request = Request::new(2, 2)
             .int32(-1)
+            .int8(isolation_level)
             .array(1)
             .string(topic)
             .array(partitions);
@@ -86,7 +110,7 @@ impl Wire {
             request = request.int32(as_i32(partition)).int64(-1);
         }
         let mut answer = self.ask(request)?;
-        answer.skip(4)?;
+        answer.skip(4 + 4)?;
         answer.string()?;
         let mut ends = vec![0; partitions];
         for _ in 0..answer.count()? {
@@ -120,7 +144,7 @@ impl Wire {
             .int32(0)
             .int32(0)
             .int32(FETCH_BYTES_MAX)
-            .int8(0)
+            .int8(READ_UNCOMMITTED)
             .array(1)
             .string(topic)
             .array(1)
