@@ -161,7 +161,8 @@ const verbs = {
 
   async transform(transactionalId, consumerGroupId, source, target, count) {
     const producer = await transactionalProducer(transactionalId, 60000);
-    const consumer = kafka.consumer({ groupId: consumerGroupId });
+    // A consumer is gone only when its last fetch is over.
+    const consumer = kafka.consumer({ groupId: consumerGroupId, maxWaitTimeInMs: 500 });
     await consumer.connect();
     await consumer.subscribe({ topics: [source], fromBeginning: true });
     const messages = [];
