@@ -81,6 +81,8 @@ joined install
 behind differential target/release/differential --seed 1 --requests 4000 --left kafka --right klamm --require 99.5
 step "client scenarios" again target/release/scenarios
 joined differential
+behind swap again target/release/swap
 step "upstream suites" target/release/suites
+joined swap
 step "transactions under fire" target/release/torture --kills 15 --seconds 40
 finish
