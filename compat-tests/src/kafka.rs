@@ -22,6 +22,8 @@ pub const CACHE_VARIABLE: &str = "KLAMM_COMPAT_CACHE";
 /// A broker on a busy two-core machine needs about 4 s; a CI machine may need many times that.
 const START_DEADLINE: Duration = Duration::from_secs(120);
 
+const PROBE_INTERVAL: Duration = Duration::from_millis(20);
+
 /// Free ports are picked before the JVM binds them, so another process can be faster.
 const START_ATTEMPTS: usize = 3;
 
@@ -71,12 +73,22 @@ impl KafkaJars {
     }
 }
 
+/// What the JVM is tuned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jvm {
+    /// The cheap compiler and collector: start-up counts more than speed.
+    QuickStart,
+    /// As Kafka's own start scripts set it: for measuring.
+    Production,
+}
+
 /// How a broker is started. The default is a quiet single node with all internal topics at one replica.
 #[derive(Debug, Clone)]
 pub struct KafkaOptions {
     /// Lines of `server.properties` that replace or extend the defaults.
     pub properties: Vec<(String, String)>,
     pub heap_megabytes: u32,
+    pub jvm: Jvm,
     /// Where clients connect; port 0 picks a free one.
     pub listen: SocketAddr,
 }
@@ -86,6 +98,7 @@ impl Default for KafkaOptions {
         Self {
             properties: Vec::new(),
             heap_megabytes: 512,
+            jvm: Jvm::QuickStart,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         }
     }
@@ -103,6 +116,7 @@ impl KafkaOptions {
 #[derive(Debug)]
 pub struct Kafka {
     process: ServerProcess,
+    started_in: Duration,
     options: KafkaOptions,
     address: SocketAddr,
     home: TempDir,
@@ -131,6 +145,11 @@ impl Kafka {
         self.process.pid()
     }
 
+    /// How long the last start took until the broker answered, without formatting.
+    pub fn started_in(&self) -> Duration {
+        self.started_in
+    }
+
     /// The folder of data, configuration and `broker.log`, removed on drop.
     pub fn home(&self) -> &Path {
         self.home.path()
@@ -145,7 +164,8 @@ impl Kafka {
     pub fn restart(&mut self) -> Result<(), ServerError> {
         self.process.kill()?;
         let jars = KafkaJars::locate()?;
-        self.process = launch(&jars, &self.options, self.home.path(), self.address)?;
+        (self.process, self.started_in) =
+            launch(&jars, &self.options, self.home.path(), self.address)?;
         Ok(())
     }
 
@@ -181,9 +201,10 @@ impl Kafka {
             });
         }
 
-        let process = launch(jars, options, home.path(), address)?;
+        let (process, started_in) = launch(jars, options, home.path(), address)?;
         Ok(Self {
             process,
+            started_in,
             options: options.clone(),
             address,
             home,
@@ -191,15 +212,16 @@ impl Kafka {
     }
 }
 
-/// Runs a broker on a formatted home and waits until it answers.
+/// Runs a broker on a formatted home, waits until it answers, and tells how long that took.
 fn launch(
     jars: &KafkaJars,
     options: &KafkaOptions,
     home: &Path,
     address: SocketAddr,
-) -> Result<ServerProcess, ServerError> {
+) -> Result<(ServerProcess, Duration), ServerError> {
     let log = home.join("broker.log");
     let log_file = fs::File::options().create(true).append(true).open(&log)?;
+    let began = Instant::now();
     let child = java(jars, options, home)
         .arg("kafka.Kafka")
         .arg(home.join("server.properties"))
@@ -223,9 +245,9 @@ fn launch(
                 log_tail: tail(&log),
             });
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(PROBE_INTERVAL);
     }
-    Ok(process)
+    Ok((process, began.elapsed()))
 }
 
 fn clients_jar_name() -> String {
@@ -290,12 +312,15 @@ fn throwaway_pom() -> String {
     )
 }
 
-/// A JVM with a small heap, the cheap compiler and collector (start-up counts more than speed), and quiet logs.
+/// A JVM with quiet logs.
 fn java(jars: &KafkaJars, options: &KafkaOptions, home: &Path) -> Command {
     let mut command = Command::new("java");
     command
         .arg(format!("-Xmx{}m", options.heap_megabytes))
-        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .args(match options.jvm {
+            Jvm::QuickStart => QUICK_START_FLAGS,
+            Jvm::Production => PRODUCTION_FLAGS,
+        })
         .arg(format!(
             "-Dlog4j2.configurationFile={}",
             home.join("log4j2.properties").display()
@@ -303,6 +328,17 @@ fn java(jars: &KafkaJars, options: &KafkaOptions, home: &Path) -> Command {
         .env("CLASSPATH", jars.class_path());
     command
 }
+
+const QUICK_START_FLAGS: &[&str] = &["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
+/// `KAFKA_JVM_PERFORMANCE_OPTS` of `kafka-run-class.sh`.
+const PRODUCTION_FLAGS: &[&str] = &[
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+];
 
 const LOG4J_PROPERTIES: &str = "\
 rootLogger.level=WARN

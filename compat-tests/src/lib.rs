@@ -1,5 +1,6 @@
 //! Drives the release binary with real clients and compares it with Apache Kafka.
 
+pub mod bench;
 pub mod differential;
 pub mod kafka;
 pub mod klamm;
