@@ -56,9 +56,9 @@ fn main() -> ExitCode {
 fn measure(arguments: Arguments) -> Outcome<()> {
     raise_file_limit()?;
     let (rounds, seconds, jvm_warm_up, megabytes) = if arguments.quick {
-        (2, 1.0, Duration::from_secs(3), 700)
+        (2, 1.0, Duration::from_secs(3), 500)
     } else {
-        (5, 4.0, Duration::from_secs(10), 2_000)
+        (5, 3.0, Duration::from_secs(10), 1_000)
     };
     let measured = Duration::try_from_secs_f64(arguments.seconds.unwrap_or(seconds))
         .map_err(|error| Failure::new(format!("--seconds: {error}")))?;

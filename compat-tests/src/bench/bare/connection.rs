@@ -107,6 +107,8 @@ impl Connection {
                 Ok(0) => return Ok(None),
                 Ok(count) => input.end += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A client that leaves with answers unread.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
         }
