@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::wire::fixed;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, messages};
 
 /// A server that does not answer for so long is stuck. Joining 10,000 members of groups takes seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,18 +22,22 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// `input_bytes` is what one read takes at most, unless an answer is larger.
+    /// `input_bytes` is what one read takes at most, unless an answer is larger. The connection has asked for the API
+    /// versions, as every client does first; so the server has accepted it, and thousands that are opened one after
+    /// the other don't overflow the queue of the listener.
     pub fn open(address: SocketAddr, input_bytes: usize) -> Outcome<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self {
+        let mut connection = Self {
             stream,
             input: vec![0; input_bytes],
             begin: 0,
             end: 0,
-        })
+        };
+        messages::check_api_versions(connection.ask(&messages::api_versions())?)?;
+        Ok(connection)
     }
 
     pub fn send(&mut self, frame: &[u8]) -> Outcome<()> {

@@ -31,6 +31,16 @@ const FETCH_BYTES_MIN: i32 = 1;
 const FETCH_BYTES_MAX: i32 = 50 << 20;
 const LATEST: i64 = -1;
 
+pub fn api_versions() -> Vec<u8> {
+    Writer::request(API_VERSIONS, 0).finish()
+}
+
+pub fn check_api_versions(answer: &[u8]) -> Outcome<()> {
+    let mut answer = Reader::new(answer);
+    answer.skip(4)?;
+    answer.refuse_error("api versions")
+}
+
 /// One batch for each of the partitions.
 pub fn produce(topic: &str, batches: &[(usize, &[u8])]) -> Vec<u8> {
     let mut request = Writer::flexible_request(PRODUCE, PRODUCE_VERSION)
