@@ -27,6 +27,8 @@ pub enum Kind {
     AbortedRead,
     /// A committed offset is older than the last acknowledged one, or one that nobody asked for.
     WrongCommit,
+    /// Two members of a group own a partition in one generation.
+    AssignedTwice,
     /// A topic, partition or config is not as it was acknowledged.
     WrongMetadata,
     /// The server answered with an error that nothing explains.
@@ -44,7 +46,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Lost,
         Self::Duplicated,
         Self::Reordered,
@@ -56,6 +58,7 @@ impl Kind {
         Self::Resurrected,
         Self::AbortedRead,
         Self::WrongCommit,
+        Self::AssignedTwice,
         Self::WrongMetadata,
         Self::Refused,
         Self::Stuck,
@@ -78,6 +81,7 @@ impl Kind {
             Self::Resurrected => "resurrected",
             Self::AbortedRead => "aborted read",
             Self::WrongCommit => "wrong commit",
+            Self::AssignedTwice => "assigned twice",
             Self::WrongMetadata => "wrong metadata",
             Self::Refused => "refused",
             Self::Stuck => "stuck",

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::protocol::StrBytes;
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -14,7 +15,7 @@ use crate::soak::content::number_in;
 use crate::soak::ledger::Promise;
 use crate::soak::link::Link;
 use crate::soak::plan::{DELETE_RETENTION_MS, Regime, TopicPlan};
-use crate::soak::requests::{Edge, Fetch, commit, committed, fetch, list_offset};
+use crate::soak::requests::{Committer, Edge, Fetch, commit, committed, fetch, list_offset};
 use crate::soak::world::{Log, World, add};
 
 /// A scan that took longer may have missed tombstones that are gone by right.
@@ -48,7 +49,7 @@ pub fn follow(world: &World, topic: &TopicPlan, mut random: StdRng) {
             let next = poll(world, &mut link, log, *position, WAIT_MS);
             *position = next.unwrap_or(*position);
             if random.random_range(0..COMMIT_EVERY) == 0 {
-                commit_and_check(world, &mut link, log, *position);
+                commit_position(world, &mut link, log, *position);
             }
             match random.random_range(0..REWIND_EVERY) {
                 0 => *position = log.ledger().log_start(),
@@ -110,7 +111,12 @@ fn after_out_of_range(world: &World, link: &mut Link, log: &Log, from: i64) -> O
     Some(earliest)
 }
 
-fn commit_and_check(world: &World, link: &mut Link, log: &Log, position: i64) {
+/// The group of the readers of a topic, who are no members of it.
+fn group_of(log: &Log) -> String {
+    format!("readers-of-{}", log.topic.name)
+}
+
+fn commit_position(world: &World, link: &mut Link, log: &Log, position: i64) {
     let known = {
         let mut commits = log.commits();
         if Some(position) < commits.asked {
@@ -119,7 +125,20 @@ fn commit_and_check(world: &World, link: &mut Link, log: &Log, position: i64) {
         commits.asked = Some(position);
         *commits
     };
-    if commit(world, link, log, position).is_some() {
+    let group = group_of(log);
+    let committer = Committer {
+        group: &group,
+        generation: -1,
+        member_id: StrBytes::default(),
+    };
+    let what = format!("OffsetCommit {}", log.name());
+    let committed = world.insist(&what, || {
+        let answer = commit(link, &committer, log, position);
+        world.judge(&what, answer, |it| {
+            Some(it.topics.first()?.partitions.first()?.error_code)
+        })
+    });
+    if committed.is_some() {
         log.commits().acked = Some(position).max(known.acked);
         add(&world.counters.commits, 1);
     }
@@ -127,7 +146,7 @@ fn commit_and_check(world: &World, link: &mut Link, log: &Log, position: i64) {
 
 /// The committed offset, judged.
 pub fn check_committed(world: &World, link: &mut Link, log: &Log) -> Option<i64> {
-    let found = committed(world, link, log)?;
+    let found = committed(world, link, &group_of(log), log)?;
     let commits = *log.commits();
     world.report(check_commit(&log.name(), commits, found));
     found

@@ -43,6 +43,7 @@ pub fn print_verdict(world: &World, fates: &Fates, gauge: &Gauge) {
         ),
         ("transactions aborted", load(&counters.transactions_aborted)),
         ("offset commits", load(&counters.commits)),
+        ("rebalances", load(&counters.generations)),
         ("topics created", load(&counters.topics_created)),
         ("topics deleted", load(&counters.topics_deleted)),
         ("partitions added", load(&counters.partitions_added)),

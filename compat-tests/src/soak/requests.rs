@@ -11,13 +11,13 @@ use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
     AddPartitionsToTxnRequest, EndTxnRequest, FetchRequest, GroupId, InitProducerIdRequest,
-    ListOffsetsRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, ProducerId,
-    TopicName, TransactionalId,
+    ListOffsetsRequest, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
+    ProduceRequest, ProducerId, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::StrBytes;
 
 use crate::soak::check::Visibility;
-use crate::soak::link::Link;
+use crate::soak::link::{CallError, Link};
 use crate::soak::world::{Attempt, Log, World};
 
 /// Acknowledged when it is on the disk.
@@ -232,13 +232,22 @@ pub fn list_offset(world: &World, link: &mut Link, log: &Log, edge: Edge) -> Opt
     Some(answer.topics[0].partitions[0].offset)
 }
 
-/// The group of the readers of a topic.
-pub fn group_of(log: &Log) -> String {
-    format!("readers-of-{}", log.topic.name)
+/// Who commits.
+#[derive(Debug)]
+pub struct Committer<'a> {
+    pub group: &'a str,
+    /// -1 for a consumer that is no member.
+    pub generation: i32,
+    pub member_id: StrBytes,
 }
 
-pub fn commit(world: &World, link: &mut Link, log: &Log, offset: i64) -> Option<()> {
-    let what = format!("OffsetCommit {}", log.name());
+/// Commits once, whatever comes of it.
+pub fn commit(
+    link: &mut Link,
+    committer: &Committer<'_>,
+    log: &Log,
+    offset: i64,
+) -> Result<OffsetCommitResponse, CallError> {
     let partition = OffsetCommitRequestPartition::default()
         .with_partition_index(log.partition)
         .with_committed_offset(offset)
@@ -248,25 +257,21 @@ pub fn commit(world: &World, link: &mut Link, log: &Log, offset: i64) -> Option<
         .with_name(topic_name(log.topic.name))
         .with_partitions(vec![partition]);
     let request = OffsetCommitRequest::default()
-        .with_group_id(GroupId(text(&group_of(log))))
-        .with_generation_id_or_member_epoch(-1)
+        .with_group_id(GroupId(text(committer.group)))
+        .with_generation_id_or_member_epoch(committer.generation)
+        .with_member_id(committer.member_id.clone())
         .with_topics(vec![topic]);
-    world.insist(&what, || {
-        world.judge(&what, link.call(8, &request), |it| {
-            Some(it.topics.first()?.partitions.first()?.error_code)
-        })
-    })?;
-    Some(())
+    link.call(8, &request)
 }
 
 /// The committed offset, `Some(None)` for none.
-pub fn committed(world: &World, link: &mut Link, log: &Log) -> Option<Option<i64>> {
-    let what = format!("OffsetFetch {}", log.name());
+pub fn committed(world: &World, link: &mut Link, group: &str, log: &Log) -> Option<Option<i64>> {
+    let what = format!("OffsetFetch {group} {}", log.name());
     let topic = OffsetFetchRequestTopic::default()
         .with_name(topic_name(log.topic.name))
         .with_partition_indexes(vec![log.partition]);
     let request = OffsetFetchRequest::default()
-        .with_group_id(GroupId(text(&group_of(log))))
+        .with_group_id(GroupId(text(group)))
         .with_topics(Some(vec![topic]));
     let answer = world.insist(&what, || {
         world.judge(&what, link.call(7, &request), |it| match it.error_code {

@@ -14,10 +14,11 @@ use crate::soak::anomaly::{Anomaly, Kind};
 use crate::soak::check::{Bounds, Visibility, check_files, check_resources};
 use crate::soak::fate::{Fate, Fates, panics_in};
 use crate::soak::gauge::Gauge;
+use crate::soak::members::{Group, MEMBERS};
 use crate::soak::plan::{Regime, SETTINGS, TOPICS};
 use crate::soak::readers::{check_committed, follow, read_whole, scan, scan_once};
 use crate::soak::report::{print_progress, print_verdict};
-use crate::soak::world::World;
+use crate::soak::world::{World, add};
 use crate::soak::writers::{write, write_transactions};
 use crate::suites::{Failure, Outcome};
 
@@ -108,7 +109,17 @@ fn live(
     random: &mut StdRng,
 ) -> Outcome<()> {
     let time = Duration::from_secs(options.seconds);
+    let shared = world
+        .logs
+        .iter()
+        .filter(|log| log.topic.regime == Regime::Append);
+    let group = Group::new(world, shared.collect());
     let (admin, outcome) = thread::scope(|scope| {
+        let group = &group;
+        for number in 0..MEMBERS {
+            let random = fork(random);
+            scope.spawn(move || group.work(number, random));
+        }
         for log in &world.logs {
             if log.topic.regime != Regime::Transactional {
                 let random = fork(random);
@@ -133,11 +144,12 @@ fn live(
     });
     outcome?;
     let mut admin = admin.map_err(|_| Failure::new("the administrator panicked"))?;
-    check_all(world, &mut admin);
+    check_all(world, &mut admin, &group);
     fate.kill()?;
-    check_all(world, &mut admin);
+    check_all(world, &mut admin, &group);
     fate.stop()?;
-    check_all(world, &mut admin);
+    check_all(world, &mut admin, &group);
+    add(&world.counters.generations, group.generations() as u64);
     Ok(())
 }
 
@@ -153,9 +165,10 @@ fn rounds(world: &World, fate: &mut Fate<'_>, time: Duration) -> Outcome<()> {
 }
 
 /// Reads everything, with nobody writing.
-fn check_all(world: &World, admin: &mut Admin<'_>) {
+fn check_all(world: &World, admin: &mut Admin<'_>, group: &Group<'_>) {
     let mut link = world.link("last-reader");
     admin.check();
+    group.check(&mut link);
     for log in &world.logs {
         match log.topic.regime {
             Regime::Append => {

@@ -47,6 +47,8 @@ pub struct Counters {
     pub scans: AtomicU64,
     pub full_reads: AtomicU64,
     pub commits: AtomicU64,
+    /// Of the group whose members share partitions.
+    pub generations: AtomicU64,
     pub transactions_committed: AtomicU64,
     pub transactions_aborted: AtomicU64,
     pub topics_created: AtomicU64,
