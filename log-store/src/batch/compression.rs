@@ -18,8 +18,8 @@ pub(super) const PIECE_BYTES: usize = 16 * 1024;
 
 /// How to compress the records section of a new batch.
 ///
-/// Levels are those of the codec: gzip 0 to 9, lz4 1 to 17, zstd -131072 to 22. There is one lz4
-/// encoder, the fast one, so that an lz4 level has no effect on the bytes.
+/// Levels are those of the codec: gzip 0 to 9, lz4 1 to 17 (9 stands for the fast encoder), zstd
+/// -131072 to 22.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
     #[default]
@@ -50,7 +50,7 @@ impl Compression {
             Codec::None => Compression::None,
             Codec::Gzip => Compression::Gzip(GZIP_LEVEL_DEFAULT),
             Codec::Snappy => Compression::Snappy,
-            Codec::Lz4 => Compression::Lz4(9),
+            Codec::Lz4 => Compression::Lz4(lz4::LEVEL_DEFAULT),
             Codec::Zstd => Compression::Zstd(3),
         }
     }
@@ -61,7 +61,7 @@ impl Compression {
             Compression::None => plain,
             Compression::Gzip(level) => compress_gzip(&plain, level),
             Compression::Snappy => snappy::compress(&plain),
-            Compression::Lz4(_) => lz4::compress(&plain),
+            Compression::Lz4(level) => lz4::compress(&plain, level),
             Compression::Zstd(level) => {
                 let levels = zstd::compression_level_range();
                 let level = level.clamp(*levels.start(), *levels.end());

@@ -5,6 +5,7 @@
 //! would store batches that Java consumers cannot read.
 
 use std::hash::Hasher;
+use std::ops::RangeInclusive;
 
 use twox_hash::XxHash32;
 
@@ -126,15 +127,20 @@ impl<'a> Lz4Frame<'a> {
     }
 }
 
-/// One frame as Kafka writes it: blocks of 64 KiB without checksums.
-pub fn compress(plain: &[u8]) -> Vec<u8> {
+/// The level that Kafka takes when none is configured. It stands for the fast encoder.
+pub const LEVEL_DEFAULT: i32 = 9;
+const LEVELS: RangeInclusive<i32> = 1..=17;
+
+/// One frame as Kafka writes it: blocks of 64 KiB without checksums. Every level but the default one is one of the
+/// high-compression encoder, as in Kafka (`Lz4BlockOutputStream`).
+pub fn compress(plain: &[u8], level: i32) -> Vec<u8> {
     let mut frame = Vec::with_capacity(plain.len() / 2 + 64);
     frame.extend_from_slice(&MAGIC.to_le_bytes());
     let descriptor = [FLAGS_WRITTEN, BLOCK_DESCRIPTOR_WRITTEN];
     frame.extend_from_slice(&descriptor);
     frame.push((hash(&descriptor) >> 8) as u8);
     for chunk in plain.chunks(BLOCK_BYTES_WRITTEN) {
-        let block = lz4_flex::block::compress(chunk);
+        let block = compress_block(chunk, level);
         let (block, flag) = if block.len() < chunk.len() {
             (&block[..], 0)
         } else {
@@ -145,6 +151,16 @@ pub fn compress(plain: &[u8]) -> Vec<u8> {
     }
     frame.extend_from_slice(&END_MARK.to_le_bytes());
     frame
+}
+
+fn compress_block(chunk: &[u8], level: i32) -> Vec<u8> {
+    if level == LEVEL_DEFAULT {
+        return lz4_flex::block::compress(chunk);
+    }
+    let level = level.clamp(*LEVELS.start(), *LEVELS.end());
+    let mode = lz4::block::CompressionMode::HIGHCOMPRESSION(level);
+    lz4::block::compress(chunk, Some(mode), false)
+        .expect("lz4 gives itself room for the longest result")
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], DecompressError> {

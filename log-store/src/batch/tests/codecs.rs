@@ -242,3 +242,24 @@ fn plain(codec: Codec, section: &[u8]) -> Result<Vec<u8>, DecompressError> {
     let mut plain = Vec::new();
     decompress(codec, section, usize::MAX, &mut plain).map(|()| plain)
 }
+
+/// Lines that repeat at some distance, which the high-compression encoder finds and the fast one misses.
+#[test]
+fn an_lz4_level_other_than_the_default_compresses_better() {
+    let lines = (0..2000).map(|n: u32| format!("{} {} {}\n", n % 97, n % 89, n.pow(2) % 1013));
+    let text = lines.collect::<String>().into_bytes();
+    let fast = Compression::Lz4(9).compress(text.clone());
+    for level in [1, 8, 10, 17] {
+        let section = Compression::Lz4(level).compress(text.clone());
+        assert_eq!(
+            plain(Codec::Lz4, &section),
+            Ok(text.clone()),
+            "level {level}"
+        );
+        assert!(
+            section.len() < fast.len(),
+            "level {level}: {}",
+            section.len()
+        );
+    }
+}
