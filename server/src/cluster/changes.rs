@@ -67,13 +67,20 @@ pub fn register_broker(
     Ok(broker_epoch)
 }
 
-/// Registers a new incarnation of a controller.
+/// 3.7-IV0, the first metadata version in which controllers are registered.
+const CONTROLLER_REGISTRATION_METADATA_VERSION: i16 = 15;
+
+/// Registers a new incarnation of a controller. Changes nothing on a cluster whose metadata version knows no such thing:
+/// Kafka could not write a snapshot with it.
 pub fn register_controller(
     store: &dyn MetadataStore,
     registration: &RegisterControllerRecord,
 ) -> Result<(), ProposeError> {
     store.propose(&mut |proposal| {
-        proposal.push(MetadataRecord::RegisterController(registration.clone()))
+        let metadata_version = proposal.image().features.metadata_version();
+        if metadata_version >= CONTROLLER_REGISTRATION_METADATA_VERSION {
+            proposal.push(MetadataRecord::RegisterController(registration.clone()));
+        }
     })?;
     Ok(())
 }

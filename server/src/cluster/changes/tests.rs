@@ -94,6 +94,27 @@ fn bootstrap_happens_once_in_the_life_of_a_cluster() {
 }
 
 #[test]
+fn controllers_are_registered_from_metadata_version_15_on() {
+    let registration = RegisterControllerRecord {
+        controller_id: NODE_ID,
+        incarnation_id: Uuid::from_u128(0xc),
+        is_zk_migration_ready: false,
+        endpoints: Vec::new(),
+        features: Vec::new(),
+    };
+    for (level, count) in [(14, 0), (15, 1)] {
+        let store = MemoryMetadataStore::new("AAAAAAAAAAAAAAAAAAAAAQ", NODE_ID);
+        let level = MetadataRecord::FeatureLevel {
+            name: "metadata.version".to_owned(),
+            level,
+        };
+        bootstrap(&store, &[level]).unwrap();
+        register_controller(&store, &registration).unwrap();
+        assert_eq!(store.image().controllers.len(), count);
+    }
+}
+
+#[test]
 fn a_broker_epoch_is_the_offset_of_its_registration() {
     let store = MemoryMetadataStore::new("AAAAAAAAAAAAAAAAAAAAAQ", NODE_ID);
     assert_eq!(register_broker(&store, &registration()).unwrap(), 0);

@@ -11,8 +11,10 @@ const EPOCH_DIGITS: usize = 10;
 
 const SEGMENT_SUFFIX: &str = ".log";
 const SNAPSHOT_SUFFIX: &str = ".checkpoint";
-/// Half-written snapshots, and those that are being deleted.
-const LEFTOVER_SUFFIXES: [&str; 2] = [".checkpoint.part", ".checkpoint.deleted"];
+/// Half-written snapshots.
+const PART_SUFFIX: &str = ".checkpoint.part";
+/// Files that Kafka is about to delete.
+const DELETED_SUFFIX: &str = ".deleted";
 /// Files beside a segment that Kafka makes from it, and makes again when they are missing.
 const SIDE_SUFFIXES: [&str; 4] = [".index", ".timeindex", ".txnindex", ".snapshot"];
 
@@ -35,7 +37,7 @@ impl SnapshotId {
 
     /// Where the snapshot is written before it is whole.
     pub(super) fn part_path(self, directory: &Path) -> PathBuf {
-        directory.join(format!("{}{}", self.stem(), LEFTOVER_SUFFIXES[0]))
+        directory.join(format!("{}{PART_SUFFIX}", self.stem()))
     }
 
     fn stem(self) -> String {
@@ -73,10 +75,7 @@ pub(super) fn list(directory: &Path) -> io::Result<Listing> {
             listing.segments.push(base_offset);
         } else if let Some(snapshot) = SnapshotId::parse(name) {
             listing.snapshots.push(snapshot);
-        } else if LEFTOVER_SUFFIXES
-            .iter()
-            .any(|suffix| name.ends_with(suffix))
-        {
+        } else if name.ends_with(PART_SUFFIX) || name.ends_with(DELETED_SUFFIX) {
             fs::remove_file(entry.path())?;
         }
     }
@@ -141,6 +140,7 @@ mod tests {
             "00000000000000000000-0000000000.checkpoint",
             "00000000000000000043-0000000007-8812.checkpoint.part",
             "00000000000000000041-0000000007.checkpoint.deleted",
+            "00000000000000000000.log.deleted",
             "leader-epoch-checkpoint",
         ] {
             File::create(directory.path().join(name)).unwrap();
