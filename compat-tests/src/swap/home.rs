@@ -44,8 +44,8 @@ metadata.max.retention.bytes=10000
 log.initial.task.delay.ms=100
 log.flush.start.offset.checkpoint.interval.ms=200
 # A restart does not wait long for the one before it to be forgotten.
-broker.session.timeout.ms=1500
-broker.heartbeat.interval.ms=300
+broker.session.timeout.ms=5000
+broker.heartbeat.interval.ms=500
 controller.quorum.election.timeout.ms=200
 controller.quorum.election.backoff.max.ms=100
 ";
