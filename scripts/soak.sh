@@ -5,6 +5,7 @@
 #   scripts/soak.sh             an hour
 #   scripts/soak.sh 300         300 seconds
 #   scripts/soak.sh 300 7       with another seed than 1
+#   scripts/soak.sh 300 7 --calm    and without restarts, to see whether memory or files grow
 #
 # KLAMM_BIN names another binary than the release build.
 set -euo pipefail
@@ -18,4 +19,4 @@ target="${CARGO_TARGET_DIR:-$root/target}"
 cargo build --quiet --release -p klamm-compat-tests --bin soak
 [ -n "${KLAMM_BIN:-}" ] || cargo build --quiet --release -p klamm --bin klamm
 
-exec "$target/release/soak" --seconds "$seconds" --seed "$seed"
+exec "$target/release/soak" --seconds "$seconds" --seed "$seed" "${@:3}"

@@ -17,6 +17,9 @@ struct Arguments {
     /// Decides what the actors try and when the server is killed; the interleaving is the machine's.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// No restarts before the last checks: one long life, to see whether memory or files grow.
+    #[arg(long)]
+    calm: bool,
     /// Another binary than the release build.
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let options = Options {
         seconds: arguments.seconds,
         seed: arguments.seed,
+        is_calm: arguments.calm,
         binary: arguments.binary,
         data: arguments.data,
     };

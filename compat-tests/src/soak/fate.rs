@@ -77,7 +77,7 @@ impl Fate<'_> {
     }
 
     /// Lets the server run and looks at it now and then.
-    fn watch(&mut self, time: Duration) -> Outcome<()> {
+    pub fn watch(&mut self, time: Duration) -> Outcome<()> {
         let deadline = Instant::now() + time;
         loop {
             if self.server.has_exited()? {

@@ -64,7 +64,7 @@ pub fn follow(world: &World, topic: &TopicPlan, mut random: StdRng) {
     }
 }
 
-/// One fetch of a log that only grows, judged: where to go on.
+/// One fetch of a log that only grows, judged: where to go on. `None` when that is not known.
 fn poll(world: &World, link: &mut Link, log: &Log, from: i64, wait_ms: i32) -> Option<i64> {
     let visibility = Visibility::All;
     let (end, known_log_start) = {
@@ -83,7 +83,7 @@ fn poll(world: &World, link: &mut Link, log: &Log, from: i64, wait_ms: i32) -> O
         );
         world.report([Anomaly::new(Kind::Lost, story)]);
     }
-    let piece = piece(world, log, from, visibility, &data);
+    let piece = piece(world, log, from, visibility, &data)?;
     let read = Read {
         from,
         next: piece.next,
@@ -170,7 +170,8 @@ pub fn scan(world: &World, topic: &TopicPlan, mut random: StdRng) {
     }
 }
 
-/// One judged read of a compacted log: how many records it had. `None` when the log start overtook the reader.
+/// One judged read of a compacted log: how many records it had. `None` when the log start overtook the reader, or
+/// when the log can't be read.
 pub fn scan_once(
     world: &World,
     link: &mut Link,
@@ -220,7 +221,7 @@ fn read_to_end(world: &World, link: &mut Link, log: &Log, visibility: Visibility
             Visibility::All => data.high_watermark,
             Visibility::Committed => data.last_stable_offset,
         };
-        let piece = piece(world, log, read.next, visibility, &data);
+        let piece = piece(world, log, read.next, visibility, &data)?;
         if piece.next > read.next {
             empty_fetches = 0;
         } else if read.next >= end {
@@ -277,14 +278,14 @@ struct Piece {
 }
 
 /// The records of a fetch as a consumer hands them on: from the position on, without markers, and for committed readers
-/// without those of aborted transactions.
+/// without those of aborted transactions. `None`, and an anomaly, when it can't be read.
 fn piece(
     world: &World,
     log: &Log,
     from: i64,
     visibility: Visibility,
     data: &PartitionData,
-) -> Piece {
+) -> Option<Piece> {
     let mut piece = Piece {
         records: Vec::new(),
         next: from,
@@ -295,7 +296,7 @@ fn piece(
         Err(why) => {
             let story = format!("{} from {from}: {why}", log.name());
             world.report([Anomaly::new(Kind::Corrupt, story)]);
-            return piece;
+            return None;
         }
     };
     let mut aborted = data.aborted_transactions.clone().unwrap_or_default();
@@ -328,5 +329,5 @@ fn piece(
         }));
     }
     add(&world.counters.read, piece.records.len() as u64);
-    piece
+    Some(piece)
 }

@@ -48,6 +48,8 @@ const TRANSIENT_FILE_AGE_MAX: Duration = Duration::from_secs(120);
 pub struct Options {
     pub seconds: u64,
     pub seed: u64,
+    /// No restarts before the last checks: one long life, to see whether memory or files grow.
+    pub is_calm: bool,
     pub binary: Option<PathBuf>,
     pub data: Option<PathBuf>,
 }
@@ -108,7 +110,6 @@ fn live(
     fate: &mut Fate<'_>,
     random: &mut StdRng,
 ) -> Outcome<()> {
-    let time = Duration::from_secs(options.seconds);
     let shared = world
         .logs
         .iter()
@@ -138,7 +139,7 @@ fn live(
             }
         }
         let admin = scope.spawn(move || admin.work());
-        let outcome = rounds(world, fate, time);
+        let outcome = rounds(options, world, fate);
         world.end();
         (admin.join(), outcome)
     });
@@ -153,13 +154,19 @@ fn live(
     Ok(())
 }
 
-fn rounds(world: &World, fate: &mut Fate<'_>, time: Duration) -> Outcome<()> {
+fn rounds(options: &Options, world: &World, fate: &mut Fate<'_>) -> Outcome<()> {
+    let time = Duration::from_secs(options.seconds);
     loop {
         let left = time.saturating_sub(world.elapsed());
         if left.is_zero() {
             return Ok(());
         }
-        fate.storm_and_calm(left.min(ROUND_MAX))?;
+        let round = left.min(ROUND_MAX);
+        if options.is_calm {
+            fate.watch(round)?;
+        } else {
+            fate.storm_and_calm(round)?;
+        }
         print_progress(world, &fate.fates, fate.gauge);
     }
 }
