@@ -25,6 +25,7 @@ use crate::errors::ErrorCode;
 use crate::features;
 use crate::fetch::session::FetchSessions;
 use crate::limits::RequestMemory;
+use crate::metrics::Metrics;
 pub use crate::node::Node;
 use crate::partitions::{Hosted, Partitions};
 use crate::producer_ids::ProducerIds;
@@ -48,6 +49,7 @@ pub struct Broker {
     pub following: Mutex<()>,
     /// Work that goes on behind the requests.
     pub background: Background,
+    pub metrics: Metrics,
 }
 
 /// What a broker does beside answering: it is waited for when the broker stops, and ends then.

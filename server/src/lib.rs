@@ -20,6 +20,7 @@ mod housekeeping;
 mod kafka_uuid;
 pub mod limits;
 mod log_range;
+pub mod metrics;
 pub mod net;
 mod node;
 pub mod partitions;

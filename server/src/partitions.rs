@@ -155,6 +155,18 @@ impl Slot {
     }
 }
 
+/// How many logs are in which state.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    pub open: usize,
+    /// The disk has failed them, or they are damaged.
+    pub offline: usize,
+    pub uncleanable: usize,
+    pub with_late_txns: usize,
+    /// Of the open ones.
+    pub bytes: u64,
+}
+
 /// A partition that exists, and its log if that can be used.
 #[derive(Debug, Clone)]
 pub struct Hosted {
@@ -276,6 +288,27 @@ impl Partitions {
             }
         }
         logs
+    }
+
+    /// How the logs are, in numbers. `timeout_ms_max`: the longest transaction that a producer may ask for.
+    pub fn health(&self, now_ms: i64, timeout_ms_max: i64) -> Health {
+        let topics: Vec<Arc<HostedTopic>> = self.read().hosted.values().cloned().collect();
+        let mut health = Health::default();
+        for topic in topics {
+            for slot in topic.read_slots().iter() {
+                match slot.online() {
+                    Some(log) => {
+                        health.open += 1;
+                        health.bytes += log.size_bytes();
+                        health.uncleanable += usize::from(log.uncleanable().is_some());
+                        health.with_late_txns +=
+                            usize::from(log.has_late_txn(now_ms, timeout_ms_max));
+                    }
+                    None => health.offline += usize::from(slot.tried_ms().is_some()),
+                }
+            }
+        }
+        health
     }
 
     /// Writes and syncs everything and lets go of all files. Blocks on the disk.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -22,6 +23,7 @@ use crate::coordinator::{GroupCoordinator, TransactionCoordinator};
 use crate::features;
 use crate::fetch::session::FetchSessions;
 use crate::limits::RequestMemory;
+use crate::metrics::Metrics;
 use crate::net::{ConnectionCount, ConnectionLimits, Listener};
 use crate::partitions::Partitions;
 use crate::producer_ids::ProducerIds;
@@ -61,6 +63,8 @@ pub enum StartError {
         address: SocketAddr,
         error: io::Error,
     },
+    /// `klamm.metrics.listener` is no address, or cannot be had.
+    Metrics { address: String, error: io::Error },
     /// The data directory cannot be used.
     Storage(String),
 }
@@ -94,6 +98,9 @@ impl fmt::Display for StartError {
                 f,
                 "listener {listener}: cannot listen on {address}: {error}"
             ),
+            Self::Metrics { address, error } => {
+                write!(f, "klamm.metrics.listener={address}: {error}")
+            }
             Self::Storage(reason) => f.write_str(reason),
         }
     }
@@ -114,6 +121,10 @@ impl Server {
             .iter()
             .map(|listener| (listener.name.clone(), listener.local))
             .collect();
+        let metrics = match &config.metrics_listener {
+            Some(address) => Some(bind_metrics(address).await?),
+            None => None,
+        };
         let (data_dirs, temporary) = directories(&config.storage)?;
         let opening = Opening {
             configs,
@@ -144,6 +155,10 @@ impl Server {
             server.broker.background.tasks.spawn_blocking(checking);
         }
         server.accept(listeners);
+        if let Some(listener) = metrics {
+            let broker = Arc::clone(&server.broker);
+            server.broker.spawn(crate::metrics::serve(listener, broker));
+        }
         Ok(server)
     }
 
@@ -287,6 +302,7 @@ impl Opening {
             topic_changes: Mutex::default(),
             following: Mutex::default(),
             background: Background::default(),
+            metrics: Metrics::default(),
         };
         let image = broker.image();
         broker.image_changed();
@@ -432,6 +448,15 @@ fn bind_all(listeners: &[ListenerConfig], backlog: i32) -> Result<Vec<Listener>,
             })
         })
         .collect()
+}
+
+async fn bind_metrics(address: &str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Metrics {
+            address: address.to_owned(),
+            error,
+        })
 }
 
 fn resolve(listener: &ListenerConfig) -> Result<SocketAddr, StartError> {

@@ -16,6 +16,7 @@ use crate::kafka_uuid;
 /// The open data directories.
 pub struct Storage {
     dirs: Vec<LogDir>,
+    open_files: OpenFiles,
     /// In which directory each log is.
     places: Mutex<HashMap<String, usize>>,
 }
@@ -71,6 +72,7 @@ impl Storage {
         let cluster_id = dirs[0].meta().cluster_id.clone();
         let storage = Self {
             dirs,
+            open_files,
             places: Mutex::default(),
         };
         storage.find_logs()?;
@@ -177,6 +179,11 @@ impl Storage {
         names
             .find(|name| *name != METADATA_DIRECTORY && is_log_name(name))
             .cloned()
+    }
+
+    /// How many log files are open.
+    pub fn open_files_count(&self) -> usize {
+        self.open_files.count()
     }
 
     /// Which directory (by its place among [`Storage::paths`]) holds a log; none when nothing holds it.

@@ -209,6 +209,7 @@ impl Connection {
                 api.min, api.max
             ));
         }
+        self.broker.metrics.request(api);
         let (header, body) = match klamm_codec::decode_request_header(frame) {
             Ok(parts) => parts,
             Err(error) => return Handled::Close(error.to_string()),

@@ -20,6 +20,10 @@ pub(super) static KLAMM: &[Definition] = &[
         .at_least(0)
         .klamm()
         .doc("How long a log that the disk has failed stays offline before a request may open it again."),
+    unset("klamm.metrics.listener", String)
+        .not_empty()
+        .klamm()
+        .doc("Where metrics are served, as host:port: GET /metrics answers in Prometheus' text format. Unset, nowhere."),
     def("klamm.open.files.max", Long, "0")
         .at_least(0)
         .klamm()

@@ -21,6 +21,8 @@ pub struct BrokerConfig {
     pub node_id: i32,
     /// The cluster id asked for by `CLUSTER_ID` or `klamm.cluster.id`; `None`: the one in the data directory, or a new one.
     pub cluster_id: Option<String>,
+    /// `klamm.metrics.listener`.
+    pub metrics_listener: Option<String>,
     /// `broker.rack`.
     pub rack: Option<String>,
     /// Every listener that is to be bound. Never empty, names are distinct.
@@ -253,6 +255,7 @@ impl BrokerConfig {
         Self {
             node_id: int(values, "node.id"),
             cluster_id: values.text("klamm.cluster.id"),
+            metrics_listener: values.text("klamm.metrics.listener"),
             rack: values.text("broker.rack"),
             listeners: settings.listeners.listeners.clone(),
             inter_broker_listener: settings.listeners.inter_broker.clone(),
