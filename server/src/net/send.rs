@@ -9,8 +9,17 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 use crate::api::Frame;
 
+/// An answer up to this size leaves in one system call, with its log ranges copied: that costs less than a packet that is
+/// put together of three. A fetch that waited for a record is answered so.
+const COPIED_BYTES_MAX: usize = 16 * 1024;
+
 /// Writes one answer in full.
 pub async fn send(stream: &mut OwnedWriteHalf, frame: Frame) -> io::Result<()> {
+    if frame.len() > 1
+        && let Some(bytes) = copy_small(&frame)?
+    {
+        return stream.write_all(&bytes).await;
+    }
     let last = frame.len().saturating_sub(1);
     for (index, segment) in frame.into_iter().enumerate() {
         match segment {
@@ -20,6 +29,26 @@ pub async fn send(stream: &mut OwnedWriteHalf, frame: Frame) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The whole answer in memory, if it is small.
+fn copy_small(frame: &Frame) -> io::Result<Option<Vec<u8>>> {
+    let sizes = frame.iter().map(|segment| match segment {
+        Segment::Bytes(bytes) => bytes.len(),
+        Segment::File(range) => range.0.bytes,
+    });
+    let bytes_total: usize = sizes.sum();
+    if bytes_total > COPIED_BYTES_MAX {
+        return Ok(None);
+    }
+    let mut copied = Vec::with_capacity(bytes_total);
+    for segment in frame {
+        match segment {
+            Segment::Bytes(bytes) => copied.extend_from_slice(bytes),
+            Segment::File(range) => copied.extend_from_slice(&range.0.read_to_bytes()?),
+        }
+    }
+    Ok(Some(copied))
 }
 
 /// Writes bytes that more will follow, so that the kernel can put both into one packet.
