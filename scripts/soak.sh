@@ -19,4 +19,7 @@ target="${CARGO_TARGET_DIR:-$root/target}"
 cargo build --quiet --release -p klamm-compat-tests --bin soak
 [ -n "${KLAMM_BIN:-}" ] || cargo build --quiet --release -p klamm --bin klamm
 
+# A long run's files stay out of /tmp, which is cleaned behind its back on many machines.
+export TMPDIR="$target/soak"
+mkdir -p "$TMPDIR"
 exec "$target/release/soak" --seconds "$seconds" --seed "$seed" "${@:3}"

@@ -82,12 +82,15 @@ pub fn run(options: &Options) -> Outcome<()> {
         fates: Fates::default(),
     };
     let lived = live(options, &world, admin, &mut fate, &mut random);
-    let log = fs::read(fate.log())?;
-    world.report(panics_in(&String::from_utf8_lossy(&log)));
+    let log = fs::read(fate.log());
+    if let Ok(log) = &log {
+        world.report(panics_in(&String::from_utf8_lossy(log)));
+    }
     let fates = std::mem::take(&mut fate.fates);
     judge_server(&world, &gauge);
     print_verdict(&world, &fates, &gauge);
     lived?;
+    log.map_err(|error| Failure::new(error).during("the server's log"))?;
     if world.anomalies().count() == 0 {
         return Ok(());
     }
@@ -140,6 +143,9 @@ fn live(
         }
         let admin = scope.spawn(move || admin.work());
         let outcome = rounds(options, world, fate);
+        if outcome.is_err() {
+            world.abandon();
+        }
         world.end();
         (admin.join(), outcome)
     });

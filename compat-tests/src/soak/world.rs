@@ -70,6 +70,7 @@ pub struct World {
     pub logs: Vec<Log>,
     started: Instant,
     is_over: AtomicBool,
+    is_abandoned: AtomicBool,
     life: AtomicUsize,
     anomalies: Mutex<Anomalies>,
 }
@@ -106,6 +107,7 @@ impl World {
             logs,
             started: Instant::now(),
             is_over: AtomicBool::new(false),
+            is_abandoned: AtomicBool::new(false),
             life: AtomicUsize::new(1),
             anomalies: Mutex::default(),
         }
@@ -140,6 +142,11 @@ impl World {
 
     pub fn end(&self) {
         self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// The server is gone for good: nothing is insisted on any more, and that it does not answer is no anomaly.
+    pub fn abandon(&self) {
+        self.is_abandoned.store(true, Ordering::Relaxed);
     }
 
     /// Sleeps in slices, so that the end of the run is noticed.
@@ -182,6 +189,7 @@ impl World {
                     self.report([Anomaly::new(Kind::Refused, format!("{what}: {why}"))]);
                     return None;
                 }
+                Attempt::Again(_) if self.is_abandoned.load(Ordering::Relaxed) => return None,
                 Attempt::Again(why) if Instant::now() >= deadline => {
                     self.report([Anomaly::new(Kind::Stuck, format!("{what}: {why}"))]);
                     return None;
