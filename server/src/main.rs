@@ -13,6 +13,11 @@ use klamm::server::Server;
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
+/// Gives memory back that the threads' compressors and requests no longer need; the system's allocator keeps it, thread by
+/// thread.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match &args.command {

@@ -366,10 +366,12 @@ impl Partition {
     fn lock_drained(&self) -> Result<MutexGuard<'_, State>, Offline> {
         let mut state = self.lock_state()?;
         while state.queue.is_writing() {
+            state.queue.waiting_count += 1;
             let Ok(woken) = self.drained.wait(state) else {
                 return Err(self.go_offline("an append panicked".to_owned()));
             };
             state = woken;
+            state.queue.waiting_count -= 1;
             self.check_online()?;
         }
         Ok(state)

@@ -44,6 +44,8 @@ pub(super) struct WriteQueue {
     items: Vec<Queued>,
     bytes: usize,
     is_writing: bool,
+    /// Who waits for room, or for the queue to be written. Waking costs a system call even when nobody does.
+    pub(super) waiting_count: usize,
 }
 
 impl WriteQueue {
@@ -78,10 +80,12 @@ impl Partition {
     pub(super) fn lock_with_room(&self) -> Result<MutexGuard<'_, State>, Offline> {
         let mut state = self.lock_state()?;
         while !state.queue.has_room() {
+            state.queue.waiting_count += 1;
             let Ok(woken) = self.drained.wait(state) else {
                 return Err(self.go_offline("an append panicked".to_owned()));
             };
             state = woken;
+            state.queue.waiting_count -= 1;
             self.check_online()?;
         }
         if state.is_closed {
@@ -97,7 +101,9 @@ impl Partition {
             let (items, options) = {
                 let mut state = self.lock_any();
                 let items = state.queue.take();
-                self.drained.notify_all();
+                if state.queue.waiting_count > 0 {
+                    self.drained.notify_all();
+                }
                 if items.is_empty() {
                     state.queue.is_writing = false;
                     break;
