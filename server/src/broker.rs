@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::api::ConnectionFacts;
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::cluster::changes::{create_topic, new_partition};
 use crate::cluster::topic_name::{GROUP_METADATA_TOPIC_NAME, TRANSACTION_STATE_TOPIC_NAME};
 use crate::cluster::{
@@ -217,8 +217,6 @@ impl Broker {
         let config = self.config();
         let ms_i32 =
             |duration: std::time::Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
-        let ms =
-            |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         GroupConfig {
             session_timeout_ms_min: ms_i32(config.group.session_timeout_min),
             session_timeout_ms_max: ms_i32(config.group.session_timeout_max),
@@ -226,8 +224,8 @@ impl Broker {
             members_max: i32::try_from(config.group.members_max).unwrap_or(i32::MAX),
             offset_metadata_units_max: i32::try_from(config.offsets.metadata_bytes_max)
                 .unwrap_or(i32::MAX),
-            offsets_retention_ms: ms(config.offsets.retention),
-            offsets_retention_check_interval_ms: ms(config.offsets.retention_check_interval),
+            offsets_retention_ms: millis(config.offsets.retention),
+            offsets_retention_check_interval_ms: millis(config.offsets.retention_check_interval),
             batch_bytes_max: self.batch_bytes_max(GROUP_METADATA_TOPIC_NAME),
             ..GroupConfig::default()
         }
@@ -237,13 +235,13 @@ impl Broker {
     pub fn txn_config(&self) -> TxnConfig {
         let config = self.config();
         let transaction = &config.transaction;
-        let ms =
-            |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         TxnConfig {
             transaction_timeout_ms_max: i32::try_from(transaction.timeout_max.as_millis())
                 .unwrap_or(i32::MAX),
-            transactional_id_expiration_ms: ms(transaction.id_expiration),
-            transactional_id_expiration_check_interval_ms: ms(transaction.expiration_check_interval),
+            transactional_id_expiration_ms: millis(transaction.id_expiration),
+            transactional_id_expiration_check_interval_ms: millis(
+                transaction.expiration_check_interval,
+            ),
             two_phase_commit_enabled: transaction.two_phase_commit_enable,
             transaction_version: features::transaction_version(&self.image()),
             batch_bytes_max: self.batch_bytes_max(TRANSACTION_STATE_TOPIC_NAME),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use klamm_log_store::partition::{
-    CleanError, CleanReport, Cleaner, CleanerSettings, Partition, Throttle,
+    CleanError, CleanReport, Cleanable, Cleaner, CleanerSettings, Partition, Throttle,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,7 @@ pub async fn run(broker: Arc<Broker>, shutdown: CancellationToken) {
         }
         while config.enabled && workers.len() < config.threads {
             let now_ms = broker.clock.now_ms();
-            let Some((name, log)) = dirtiest(&broker, &stuck, now_ms) else {
+            let Some((cleanable, name, log)) = dirtiest(&broker, &stuck, now_ms) else {
                 break;
             };
             // Whoever is being cleaned is not cleanable; until its worker has begun, this keeps it from being taken twice.
@@ -49,7 +49,11 @@ pub async fn run(broker: Arc<Broker>, shutdown: CancellationToken) {
                 settings: settings(&config, hash_seed),
                 throttle: Arc::clone(&throttle),
             };
-            workers.spawn_blocking(move || clean(name, &log, &cleaner, now_ms));
+            workers.spawn_blocking(move || Cleaned {
+                name,
+                first_dirty_before: cleanable.first_dirty,
+                result: log.clean(&cleaner, now_ms),
+            });
         }
         tokio::select! {
             () = tokio::time::sleep(config.backoff) => {
@@ -85,7 +89,11 @@ fn settings(config: &CleanerConfig, hash_seed: u64) -> CleanerSettings {
 }
 
 /// The log that is most worth the work, among those for which it is due.
-fn dirtiest(broker: &Broker, stuck: &HashSet<Name>, now_ms: i64) -> Option<(Name, Arc<Partition>)> {
+fn dirtiest(
+    broker: &Broker,
+    stuck: &HashSet<Name>,
+    now_ms: i64,
+) -> Option<(Cleanable, Name, Arc<Partition>)> {
     broker
         .partitions
         .open_logs()
@@ -95,23 +103,9 @@ fn dirtiest(broker: &Broker, stuck: &HashSet<Name>, now_ms: i64) -> Option<(Name
                 .cleanable(now_ms)
                 .filter(|cleanable| cleanable.is_due())?;
             let name = (topic, index);
-            (!stuck.contains(&name)).then_some((cleanable.dirty_ratio(), name, log))
+            (!stuck.contains(&name)).then_some((cleanable, name, log))
         })
-        .max_by(|(a, ..), (b, ..)| a.total_cmp(b))
-        .map(|(_, name, log)| (name, log))
-}
-
-fn clean(name: Name, log: &Partition, cleaner: &Cleaner, now_ms: i64) -> Cleaned {
-    let first_dirty_before = log
-        .cleanable(now_ms)
-        .map_or(klamm_log_store::Offset::ZERO, |cleanable| {
-            cleanable.first_dirty
-        });
-    Cleaned {
-        name,
-        first_dirty_before,
-        result: log.clean(cleaner, now_ms),
-    }
+        .max_by(|(a, ..), (b, ..)| a.dirty_ratio().total_cmp(&b.dirty_ratio()))
 }
 
 impl Cleaned {

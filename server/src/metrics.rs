@@ -16,6 +16,7 @@ use tracing::debug;
 
 use crate::api::{APIS, Api};
 use crate::broker::Broker;
+use crate::clock::millis;
 
 /// Askers that are served at the same time; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 16;
@@ -55,7 +56,7 @@ pub fn exposition(broker: &Broker) -> String {
     let mut text = Exposition::default();
     let partitions = broker.partitions.health(
         broker.clock.now_ms(),
-        i64::try_from(broker.config().transaction.timeout_max.as_millis()).unwrap_or(i64::MAX),
+        millis(broker.config().transaction.timeout_max),
     );
     text.gauge(
         "klamm_partitions_open",

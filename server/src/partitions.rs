@@ -15,7 +15,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::cluster::{ClusterImage, ConfigResource, PartitionImage, TopicImage};
 use crate::config::{Configs, Overrides, TimestampType, TopicCompression, TopicConfig};
 use crate::errors::ErrorCode;
@@ -395,10 +395,9 @@ impl Partitions {
     }
 
     fn log_options(&self, config: &TopicConfig, configs: &Configs) -> LogOptions {
-        let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         LogOptions {
             segment_bytes: config.segment_bytes,
-            segment_ms: ms(config.segment_age_max),
+            segment_ms: millis(config.segment_age_max),
             segment_jitter_ms: 0,
             segment_index_bytes: config.segment_index_bytes_max,
             index_interval_bytes: config.index_interval_bytes,
@@ -410,18 +409,18 @@ impl Partitions {
             },
             compaction: Compaction {
                 dirty_ratio_min: config.cleanable_dirty_ratio_min,
-                lag_ms_min: ms(config.compaction_lag_min),
-                lag_ms_max: config.compaction_lag_max.map(ms),
-                delete_retention_ms: ms(config.delete_retention),
+                lag_ms_min: millis(config.compaction_lag_min),
+                lag_ms_max: config.compaction_lag_max.map(millis),
+                delete_retention_ms: millis(config.delete_retention),
             },
-            retention_ms: config.retention.map(ms),
+            retention_ms: config.retention.map(millis),
             retention_bytes: config.retention_bytes,
             flush_messages: config.flush_messages.unwrap_or(u64::MAX),
             flush_ms: config
                 .flush_interval
                 .map(|interval| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)),
             fsync: self.fsync,
-            producer_id_expiration_ms: ms(configs.broker().producer_id_expiration),
+            producer_id_expiration_ms: millis(configs.broker().producer_id_expiration),
         }
     }
 
@@ -482,11 +481,7 @@ impl HostedTopic {
 
     pub fn rules(&self, now_ms: i64, allows_zstd: bool, decompressed_bytes_max: usize) -> Rules {
         let config = self.config();
-        let ms = |bound: Option<Duration>| {
-            bound.map_or(i64::MAX, |bound| {
-                i64::try_from(bound.as_millis()).unwrap_or(i64::MAX)
-            })
-        };
+        let ms = |bound: Option<Duration>| bound.map_or(i64::MAX, millis);
         let levels = config.compression_levels;
         Rules {
             max_batch_bytes: i32::try_from(config.batch_bytes_max).unwrap_or(i32::MAX),

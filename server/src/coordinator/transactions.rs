@@ -40,20 +40,13 @@ impl Coordinator<TxnShard> {
         broker: &Arc<Broker>,
         command: InitProducerId,
     ) -> Result<TxnReply, ErrorCode> {
-        let id = command.transactional_id.clone();
-        let asked = TxnCommand::InitProducerId(command.clone());
-        match self.ask(broker, &id, asked).await? {
-            TxnReply::NeedsProducerId => {
-                let fresh_producer_id = Some(ProducerId(broker.fresh_producer_id().await?));
-                let command = InitProducerId {
-                    fresh_producer_id,
-                    ..command
-                };
-                self.ask(broker, &id, TxnCommand::InitProducerId(command))
-                    .await
-            }
-            reply => Ok(reply),
-        }
+        self.ask_with_id(broker, &command.transactional_id, |fresh_producer_id| {
+            TxnCommand::InitProducerId(InitProducerId {
+                fresh_producer_id,
+                ..command.clone()
+            })
+        })
+        .await
     }
 
     /// Ends a transaction, with a fresh producer id if the producer's epochs are used up.
@@ -62,17 +55,26 @@ impl Coordinator<TxnShard> {
         broker: &Arc<Broker>,
         command: EndTransaction,
     ) -> Result<TxnReply, ErrorCode> {
-        let id = command.transactional_id.clone();
-        let asked = TxnCommand::EndTransaction(command.clone());
-        match self.ask(broker, &id, asked).await? {
+        self.ask_with_id(broker, &command.transactional_id, |fresh_producer_id| {
+            TxnCommand::EndTransaction(EndTransaction {
+                fresh_producer_id,
+                ..command.clone()
+            })
+        })
+        .await
+    }
+
+    /// Asks without a fresh producer id, since few commands need one, and again with one where it is needed.
+    async fn ask_with_id(
+        &self,
+        broker: &Arc<Broker>,
+        transactional_id: &str,
+        command: impl Fn(Option<ProducerId>) -> TxnCommand,
+    ) -> Result<TxnReply, ErrorCode> {
+        match self.ask(broker, transactional_id, command(None)).await? {
             TxnReply::NeedsProducerId => {
-                let fresh_producer_id = Some(ProducerId(broker.fresh_producer_id().await?));
-                let command = EndTransaction {
-                    fresh_producer_id,
-                    ..command
-                };
-                self.ask(broker, &id, TxnCommand::EndTransaction(command))
-                    .await
+                let id = ProducerId(broker.fresh_producer_id().await?);
+                self.ask(broker, transactional_id, command(Some(id))).await
             }
             reply => Ok(reply),
         }
