@@ -6,6 +6,7 @@ use crate::kafka::{Kafka, KafkaOptions};
 use crate::klamm::{Klamm, KlammOptions, Storage};
 use crate::scenarios::failure::Outcome;
 use crate::server_process::tail;
+pub use crate::suites::ServerKind;
 
 /// kcat creates topics by asking for them; they get as many partitions as the tests use. Overdue transactions are looked
 /// for often.
@@ -17,21 +18,6 @@ const SETTINGS: [(&str, &str); 3] = [
         "500",
     ),
 ];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ServerKind {
-    Klamm,
-    Kafka,
-}
-
-impl ServerKind {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Klamm => "klamm",
-            Self::Kafka => "kafka",
-        }
-    }
-}
 
 #[derive(Debug)]
 pub enum Server {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::swap::failure::{Failure, Outcome};
+use crate::suites::{Failure, Outcome};
 use crate::swap::program::Program;
 
 /// Complaints that a failure shows.

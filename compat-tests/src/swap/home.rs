@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::kafka::KafkaJars;
 use crate::klamm;
 use crate::server_process::{ServerError, ServerProcess, answers_api_versions, tail};
-use crate::swap::failure::{Failure, Outcome};
+use crate::suites::{Failure, Outcome};
 
 const START_DEADLINE: Duration = Duration::from_secs(120);
 const STOP_DEADLINE: Duration = Duration::from_secs(60);

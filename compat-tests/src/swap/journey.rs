@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::suites::{Failure, Outcome};
 use crate::swap::dump_log;
-use crate::swap::failure::{Failure, Outcome};
 use crate::swap::home::{Home, Quorum, Server, ServerKind};
 use crate::swap::program::Program;
 

@@ -3,7 +3,6 @@
 //! after; kafka-dump-log reads every file that Klamm has written.
 
 mod dump_log;
-mod failure;
 mod home;
 mod journey;
 mod program;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::kafka::KafkaJars;
 use crate::server_process::tail;
-use crate::swap::failure::{Failure, Outcome};
+use crate::suites::{Failure, Outcome};
 use crate::swap::home::ServerKind;
 
 /// Any single command is over by then, on a machine that does many other things at once.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::kafka::KafkaJars;
-use crate::swap::failure::{Failure, Outcome};
+use crate::suites::{Failure, Outcome};
 use crate::swap::home::Home;
 use crate::swap::journey::{JOURNEYS, Journey};
 use crate::swap::program::{Classes, Program};
