@@ -39,7 +39,7 @@ use crate::engine::disk::fs::{self, Fs, LockGuard, OsFs};
 use crate::engine::disk::{DiskEngine, DiskOptions, Unsynced};
 use crate::partition::{LogOptions, OpenError, OpenOptions, Partition};
 use crate::syncer::Syncer;
-use crate::{LeaderEpoch, OpenFiles};
+use crate::{LeaderEpoch, Offset, OpenFiles};
 
 pub use error::LogDirError;
 pub use meta::MetaProperties;
@@ -80,6 +80,9 @@ struct Logs {
     /// Logs of which it is not known whether they were closed: they must be checked when they are
     /// opened, and until then no clean shutdown may be claimed.
     unproven: BTreeSet<String>,
+    /// Logs of which this process may have failed to sync something, and from where on, until they
+    /// are open again.
+    doubtful: BTreeMap<String, Offset>,
 }
 
 /// A log as it is found in the directory.
@@ -231,12 +234,25 @@ impl LogDir {
             // Whoever still compacts it must not do so with the files of the one that is opened.
             failed.retire("it is opened again");
         }
-        let opened = self.open_log(name, metadata, opening, is_clean);
+        let doubtful_from = self.lock_logs().doubtful.get(name).copied();
+        let opened = self.open_log(name, metadata, opening, (is_clean, doubtful_from));
         let mut logs = self.lock_logs();
         logs.opening.remove(name);
-        let partition = opened?;
-        logs.open.insert(name.to_owned(), Arc::clone(&partition));
-        Ok(partition)
+        match opened {
+            Ok(partition) => {
+                logs.doubtful.remove(name);
+                logs.open.insert(name.to_owned(), Arc::clone(&partition));
+                Ok(partition)
+            }
+            Err(error) => {
+                // What failed may have been the sync of what was found.
+                let recovery_point = self.recovery_points.offset(name).unwrap_or(Offset::ZERO);
+                logs.doubtful
+                    .entry(name.to_owned())
+                    .or_insert(recovery_point);
+                Err(error)
+            }
+        }
     }
 
     fn open_log(
@@ -244,7 +260,7 @@ impl LogDir {
         name: &str,
         metadata: &str,
         opening: LogOpening,
-        is_clean: bool,
+        (is_clean, doubtful_from): (bool, Option<Offset>),
     ) -> Result<Arc<Partition>, OpenError> {
         let dir = self.path.join(name);
         let foundations = self.make_log_dir(&dir, metadata)?;
@@ -256,6 +272,7 @@ impl LogDir {
             recovery_points: Arc::clone(&self.recovery_points),
             cleaned: Arc::clone(&self.cleaned),
             is_clean,
+            doubtful_from,
             foundations,
             index_interval_bytes: opening.log.index_interval_bytes,
             now_ms: opening.now_ms,
@@ -330,6 +347,7 @@ impl LogDir {
         let open = {
             let mut logs = self.lock_logs();
             logs.unproven.remove(name);
+            logs.doubtful.remove(name);
             logs.open.remove(name)
         };
         if let Some(partition) = open {
@@ -410,6 +428,9 @@ impl LogDir {
             return Err(OpenError::AlreadyOpen);
         }
         let failed = logs.open.remove(name);
+        if let Some(failed) = &failed {
+            logs.doubtful.insert(name.to_owned(), failed.durable_end());
+        }
         Ok((logs.unproven.insert(name.to_owned()), failed))
     }
 

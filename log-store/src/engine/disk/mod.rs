@@ -75,6 +75,9 @@ pub struct DiskOptions {
     pub cleaned: Arc<OffsetCheckpoint>,
     /// Whether the log was closed before the process that last had it ended.
     pub is_clean: bool,
+    /// From here on a sync may have failed since the process began. What the page cache has of it
+    /// need not be on the disk, and another sync would not put it there: it is written again.
+    pub doubtful_from: Option<Offset>,
     /// What the log's own directory stands on, and must last with its first batch.
     pub foundations: Unsynced,
     pub index_interval_bytes: u32,
@@ -166,6 +169,7 @@ impl DiskEngine {
         let recovery_point = options.recovery_points.offset(&options.name);
         let known = Known {
             is_clean: options.is_clean,
+            doubtful_from: options.doubtful_from,
             recovery_point: recovery_point.unwrap_or(Offset::ZERO),
             log_start: log_start.unwrap_or(Offset::ZERO),
             pace,

@@ -10,7 +10,7 @@
 //! checksum without a hole while valid batches follow is neither.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,11 +25,16 @@ use crate::Offset;
 use crate::engine::{IndexPace, SegmentStat};
 use crate::partition::OpenError;
 
+/// Bytes that are read and written again at once.
+const WRITE_AGAIN_BYTES: u64 = 1 << 20;
+
 /// What is known about a log before its files are looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     /// Whether it was closed before the process ended.
     pub(super) is_clean: bool,
+    /// See [`DiskOptions::doubtful_from`](super::DiskOptions::doubtful_from).
+    pub(super) doubtful_from: Option<Offset>,
     /// Everything below has been synced, indexes included.
     pub(super) recovery_point: Offset,
     /// Where the log was said to start.
@@ -254,6 +259,9 @@ fn recover(
         );
         file.set_len(damage.position)?;
     }
+    if let Some(doubtful_from) = known.doubtful_from {
+        write_again(&**file, index.position_floor(doubtful_from), stat.bytes)?;
+    }
     let segment = Segment::new(dir, stat);
     let is_last = damage.is_some() || later.is_empty();
     if is_last {
@@ -272,6 +280,23 @@ fn recover(
         segment.set_opened(Opened::new(Arc::clone(file), index));
     }
     Ok((segment, damage.is_some()))
+}
+
+/// Makes the kernel take the bytes from `position` to `end` for changed. After a failed sync it takes them for written,
+/// though they may never have reached the disk: the next sync would pass them over and succeed.
+fn write_again(file: &dyn FsFile, position: u64, end: u64) -> io::Result<()> {
+    let mut window = vec![0; end.saturating_sub(position).min(WRITE_AGAIN_BYTES) as usize];
+    let mut at = position;
+    while at < end {
+        let wanted_bytes = (end - at).min(WRITE_AGAIN_BYTES) as usize;
+        let read_bytes = file.read_at(&mut window[..wanted_bytes], at)?;
+        if read_bytes == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        super::fs::write_all_at(file, &mut [IoSlice::new(&window[..read_bytes])], at)?;
+        at += read_bytes as u64;
+    }
+    Ok(())
 }
 
 /// Whether nothing but a crash is needed to explain the damage: nothing valid follows it, or there

@@ -76,6 +76,10 @@ impl State {
         self.call()?;
         if let Some(left) = &mut self.syncs_left {
             if *left == 0 {
+                // The kernel takes what it could not write for written; later syncs pass it over.
+                self.journal.retain(|change| {
+                    !matches!(change, Change::Write { .. }) || !is_covered(change)
+                });
                 return Err(io::Error::other("injected sync failure"));
             }
             *left -= 1;
@@ -105,7 +109,8 @@ impl SimFs {
         self.lock_state().writes_left = Some(count);
     }
 
-    /// Lets `count` more syncs succeed, and no more.
+    /// Lets `count` more syncs succeed, and no more. What a failed one should have made last is seen
+    /// by programs until the power goes, and never gets to the disk.
     pub(crate) fn fail_syncs_after(&self, count: u64) {
         self.lock_state().syncs_left = Some(count);
     }

@@ -168,6 +168,7 @@ fn open_as(fs: &SimFs, is_clean: bool) -> Result<DiskEngine, OpenError> {
         recovery_points,
         cleaned: checkpoint("cleaner-offset-checkpoint"),
         is_clean,
+        doubtful_from: None,
         foundations: Unsynced::default(),
         index_interval_bytes: PACE.interval_bytes,
         now_ms: NOW_MS,

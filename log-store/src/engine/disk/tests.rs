@@ -67,6 +67,7 @@ impl OnDisk {
             recovery_points: checkpoint("recovery-point-offset-checkpoint"),
             cleaned: checkpoint("cleaner-offset-checkpoint"),
             is_clean,
+            doubtful_from: None,
             foundations: Unsynced {
                 files: BTreeSet::new(),
                 dirs: BTreeSet::from([self.root.clone(), PathBuf::from("/")]),

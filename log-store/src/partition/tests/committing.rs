@@ -76,6 +76,39 @@ fn a_failed_sync_takes_the_partition_offline_and_is_not_tried_again() {
 }
 
 #[test]
+fn what_a_failed_sync_has_lost_is_on_the_disk_before_the_log_is_back() {
+    // A page that could not be written counts as written from then on: the sync of the reopened log
+    // says yes at once. Whatever that log shows and acknowledges outlasts the power all the same.
+    let disk = OnDisk::new(LogOptions::default());
+    let first = idempotent_batch(1, 0, 0, 1);
+    let end = append(&disk.partition, &first, Durability::Durable).expect("it is taken");
+    block_on(disk.partition.committed(end.end_offset())).expect("it is committed");
+    disk.fs.fail_syncs_after(0);
+    let lost = idempotent_batch(1, 0, 1, 1);
+    let taken = append(&disk.partition, &lost, Durability::Durable).expect("it is ordered");
+    block_on(disk.partition.committed(taken.end_offset())).expect_err("it is not on the disk");
+
+    let opening = || crate::log_dir::LogOpening {
+        leader_epoch: crate::LeaderEpoch(5),
+        log: LogOptions::default(),
+        now_ms: NOW_MS,
+    };
+    let open = || disk.dir.open_partition("orders-0", "version: 0", opening());
+    open().expect_err("the sync of what is found fails as well");
+    disk.fs.heal();
+    let again = open().expect("it opens");
+    let retried = append(&again, &lost, Durability::Durable).expect("it is known");
+    block_on(again.committed(retried.end_offset())).expect("it is committed");
+    let end = again.high_watermark();
+    assert_eq!(end, Offset(2));
+    for seed in 0..20 {
+        let after = disk.fs.cut_power(PowerCut::InOrder, &mut Random(seed));
+        let after = OnDisk::open(after, LogOptions::default());
+        assert_eq!(after.partition.log_end(), end, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_full_disk_takes_the_partition_offline_and_opening_it_again_brings_it_back() {
     // The half of a batch that was written is cut off, and the producer goes on.
     let disk = OnDisk::new(LogOptions::default());
