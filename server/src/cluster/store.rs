@@ -106,7 +106,8 @@ pub enum ProposeError {
     TooLarge { bytes: usize, bytes_max: usize },
     /// The write failed and was taken back; the proposal may be tried again.
     Storage(String),
-    /// An earlier failure left the log in an unknown state: nothing is accepted before a restart.
+    /// A failure left the log in an unknown state: nothing is accepted before the disk lets it be repaired. Whether the
+    /// change is there after a restart is open until then.
     Failed(String),
 }
 
@@ -125,7 +126,7 @@ impl fmt::Display for ProposeError {
             Self::Storage(reason) => write!(f, "metadata log could not be written: {reason}"),
             Self::Failed(reason) => write!(
                 f,
-                "metadata log has failed and takes no changes before a restart: {reason}"
+                "metadata log has failed and takes no changes for now: {reason}"
             ),
         }
     }

@@ -62,6 +62,9 @@ impl From<AppendError> for io::Error {
     }
 }
 
+/// Bytes of a memory page on every machine that matters.
+const PAGE_BYTES_MAX: u64 = 64 * 1024;
+
 /// Files that retention no longer keeps.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Expired {
@@ -198,23 +201,45 @@ impl Files {
             self.roll(batch.header().base_offset.0)
                 .map_err(AppendError::TakenBack)?;
         }
-        let active = &mut self.active;
         let bytes = batch.bytes();
-        if let Err(error) = active.file.write_all_at(bytes, active.position_end) {
-            return Err(match active.file.set_len(active.position_end) {
+        let written = self
+            .active
+            .file
+            .write_all_at(bytes, self.active.position_end)
+            .and_then(|()| self.sync_active());
+        if let Err(error) = written {
+            return Err(match self.take_back() {
                 Ok(()) => AppendError::TakenBack(error),
                 Err(_) => AppendError::Unknown(error),
             });
         }
-        if self.durability == Durability::Disk {
-            // After a failed sync the page cache may hold what the disk does not, and only a restart can tell.
-            active.file.sync_data().map_err(AppendError::Unknown)?;
-        }
+        let active = &mut self.active;
         active.position_end += bytes.len() as u64;
         active
             .first_timestamp_ms
             .get_or_insert(batch.header().max_timestamp_ms);
         Ok(())
+    }
+
+    /// Cuts off what came of an append that failed. After a failed sync the kernel takes the pages of the batch for
+    /// written, and the page in which the log ended before is one of them: it is written again.
+    pub(super) fn take_back(&self) -> io::Result<()> {
+        let ActiveSegment {
+            file, position_end, ..
+        } = &self.active;
+        file.set_len(*position_end)?;
+        let page_start = position_end - position_end % PAGE_BYTES_MAX;
+        let mut page = vec![0; (position_end - page_start) as usize];
+        file.read_exact_at(&mut page, page_start)?;
+        file.write_all_at(&page, page_start)?;
+        self.sync_active()
+    }
+
+    fn sync_active(&self) -> io::Result<()> {
+        match self.durability {
+            Durability::Disk => self.active.file.sync_data(),
+            Durability::PageCache => Ok(()),
+        }
     }
 
     /// Whether the active segment is too large or too old for another batch (`LogSegment.shouldRoll`).

@@ -80,8 +80,8 @@ struct MetadataLog {
     timestamp_last_ms: i64,
     /// Bytes of the log that no snapshot holds.
     bytes_since_snapshot: u64,
-    /// Set once the state of the file is no longer known.
-    failure: Option<String>,
+    /// Set while the file may hold a batch that was not appended.
+    has_remains: bool,
 }
 
 /// How far the log has grown.
@@ -256,7 +256,7 @@ impl MetadataLog {
             quorum,
             timestamp_last_ms: replayed.timestamp_last_ms,
             bytes_since_snapshot: replayed.bytes_since_snapshot,
-            failure: None,
+            has_remains: false,
         };
         let beginning = log.quorum.begin_epoch(image.node_id);
         let mut append = |image: &mut ClusterImage, batch: Batch| {
@@ -290,14 +290,17 @@ impl MetadataLog {
     }
 
     fn append(&mut self, batch: &Batch) -> Result<(), ProposeError> {
-        if let Some(failure) = &self.failure {
-            return Err(ProposeError::Failed(failure.clone()));
+        if self.has_remains {
+            let taken_back = self.files.take_back();
+            taken_back.map_err(|error| ProposeError::Failed(error.to_string()))?;
+            tracing::info!("the metadata log takes changes again");
+            self.has_remains = false;
         }
         self.files.append(batch).map_err(|error| match error {
             AppendError::TakenBack(error) => ProposeError::Storage(error.to_string()),
             AppendError::Unknown(error) => {
-                tracing::error!(%error, "the metadata log has failed and takes no changes before a restart");
-                self.failure = Some(error.to_string());
+                tracing::error!(%error, "the metadata log has failed and takes no changes before the disk lets it take back the last one");
+                self.has_remains = true;
                 ProposeError::Failed(error.to_string())
             }
         })?;
