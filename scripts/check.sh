@@ -49,7 +49,7 @@ joined() {
 
 # Clients and suites one after the other: both may ask the system's package manager, which serves one at a time.
 install_clients() {
-  target/release/scenarios --install-only && target/release/suites --build-only
+  target/release/scenarios --install-only && target/release/suites --build-only && target/release/faults --install-only
 }
 
 finish() {
@@ -79,7 +79,9 @@ step "README" scripts/readme.sh --check
 
 joined install
 behind differential target/release/differential --seed 1 --requests 4000 --left kafka --right klamm --require 99.5
+behind faults again target/release/faults
 step "client scenarios" again target/release/scenarios
+joined faults
 joined differential
 behind swap again target/release/swap
 step "upstream suites" target/release/suites

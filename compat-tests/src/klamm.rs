@@ -45,6 +45,8 @@ pub enum Storage {
     Temporary,
     /// `--data-dir` with this folder, left alone on drop.
     Directory(PathBuf),
+    /// Several folders (`log.dirs`), left alone on drop.
+    Directories(Vec<PathBuf>),
 }
 
 /// How a server is started.
@@ -207,6 +209,10 @@ fn spawn(
         Storage::Ephemeral => command.arg("--ephemeral"),
         Storage::Temporary => command.arg("--data-dir").arg(home.join("data")),
         Storage::Directory(path) => command.arg("--data-dir").arg(path),
+        Storage::Directories(paths) => {
+            let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+            command.args(["--set", &format!("log.dirs={}", paths.join(","))])
+        }
     };
     for (key, value) in &options.settings {
         command.args(["--set", &format!("{key}={value}")]);

@@ -2,8 +2,10 @@
 
 pub mod bench;
 pub mod differential;
+pub mod faults;
 pub mod kafka;
 pub mod klamm;
+pub mod packages;
 pub mod scenarios;
 pub mod schema;
 pub mod server_process;

@@ -23,6 +23,7 @@ pub const CREATE_TOPICS_VERSION: i16 = 4;
 pub const DELETE_TOPICS_VERSION: i16 = 3;
 
 const ACKS_ALL: i16 = -1;
+const ACKS_LEADER: i16 = 1;
 const REQUEST_TIMEOUT_MS: i32 = 30_000;
 /// What the Java consumer waits by default (`fetch.max.wait.ms`).
 const FETCH_WAIT_MS: i32 = 500;
@@ -41,11 +42,26 @@ pub fn check_api_versions(answer: &[u8]) -> Outcome<()> {
     answer.refuse_error("api versions")
 }
 
-/// One batch for each of the partitions.
+/// What an answer to a producer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acks {
+    Leader,
+    All,
+}
+
+/// One batch for each of the partitions, with `acks=all`.
 pub fn produce(topic: &str, batches: &[(usize, &[u8])]) -> Vec<u8> {
+    produce_with(Acks::All, topic, batches)
+}
+
+pub fn produce_with(acks: Acks, topic: &str, batches: &[(usize, &[u8])]) -> Vec<u8> {
+    let acks = match acks {
+        Acks::Leader => ACKS_LEADER,
+        Acks::All => ACKS_ALL,
+    };
     let mut request = Writer::flexible_request(PRODUCE, PRODUCE_VERSION)
         .compact_null() // transactional id
-        .int16(ACKS_ALL)
+        .int16(acks)
         .int32(REQUEST_TIMEOUT_MS)
         .compact(1)
         .compact_string(topic)

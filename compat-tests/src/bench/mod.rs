@@ -5,14 +5,14 @@
 //! the CPU time and memory of the server processes count.
 
 pub mod bare;
-mod batch;
-mod connection;
+pub(crate) mod batch;
+pub(crate) mod connection;
 mod groups;
 mod growth;
 mod handover;
 mod measure;
-mod messages;
-mod process;
+pub(crate) mod messages;
+pub(crate) mod process;
 mod pump;
 mod report;
 mod run;

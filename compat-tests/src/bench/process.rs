@@ -58,6 +58,15 @@ impl Process {
         self.status("VmHWM:")
     }
 
+    /// Bytes that the process has read, from the page cache or the disk.
+    pub fn bytes_read(self) -> Outcome<u64> {
+        let io = self.read("io")?;
+        io.lines()
+            .find_map(|line| line.strip_prefix("rchar:"))
+            .and_then(|count| count.trim().parse().ok())
+            .ok_or_else(|| Failure::new("/proc/PID/io has no rchar"))
+    }
+
     fn status(self, field: &str) -> Outcome<u64> {
         let status = self.read("status")?;
         let kilobytes: Option<u64> = status

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::kafka::{KAFKA_VERSION, KafkaJars, cache_dir};
+use crate::packages;
 use crate::scenarios::clients::{CLIENTS, Client, JVM_FLAGS, Runtime};
 use crate::scenarios::failure::{Failure, Outcome};
 
@@ -110,20 +111,8 @@ pub fn install(cache: &Cache, client: &Client) -> Outcome<()> {
             .arg("--target-dir")
             .arg(cache.rust_target())),
         Runtime::Wrapper if client.name == "console" => console(cache),
-        Runtime::Wrapper => kcat(),
+        Runtime::Wrapper => packages::ensure("kcat", "kcat").map_err(Failure::new),
     }
-}
-
-/// Debian's package; elsewhere a kcat in the PATH will do.
-fn kcat() -> Outcome<()> {
-    if run(Command::new("kcat").arg("-V")).is_ok() {
-        return Ok(());
-    }
-    run(Command::new("apt-get").args(["update", "-qq"]))?;
-    run(Command::new("apt-get")
-        .args(["install", "-y", "-qq", "kcat"])
-        .env("DEBIAN_FRONTEND", "noninteractive"))
-    .map_err(|failure| failure.during("no kcat in the PATH, and Debian's package"))
 }
 
 /// The jars of the tools, and an archive of their loaded classes that halves the time each run takes to start.
@@ -234,20 +223,6 @@ fn when_changed(
     Ok(fs::write(stamp, expected)?)
 }
 
-/// Runs a command to its end; what it printed is the failure.
 fn run(command: &mut Command) -> Outcome<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| Failure::new(error).during(format!("{program} could not be run")))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(Failure::new(format!(
-        "{program} ended with {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )))
+    packages::run(command).map_err(Failure::new)
 }

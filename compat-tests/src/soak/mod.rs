@@ -12,14 +12,14 @@
 mod admin;
 mod admin_requests;
 mod anomaly;
-mod batches;
+pub(crate) mod batches;
 mod check;
 mod claims;
 mod content;
 mod fate;
 mod gauge;
 mod ledger;
-mod link;
+pub(crate) mod link;
 mod members;
 mod plan;
 mod readers;
