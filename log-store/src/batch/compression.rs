@@ -169,6 +169,11 @@ impl<'a> Decompressor<'a> {
         Ok(&self.source.piece()[self.position..])
     }
 
+    /// What is left of the current piece, which may be nothing before the end as well.
+    pub fn at_hand(&self) -> &[u8] {
+        &self.source.piece()[self.position..]
+    }
+
     /// Marks the next `bytes` as done. They must be among those that [`Self::fill`] has returned.
     pub fn consume(&mut self, bytes: usize) {
         self.position += bytes;

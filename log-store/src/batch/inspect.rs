@@ -3,6 +3,7 @@
 use super::attributes::TimestampType;
 use super::error::{BatchError, RECORD_ERRORS_MAX, RecordError, RecordErrorKind};
 use super::header::{BatchHeader, NO_TIMESTAMP_MS};
+use super::records::RecordsError;
 use super::rules::Rules;
 use super::skim::RecordOutline;
 
@@ -41,6 +42,19 @@ impl<'r> Inspection<'r> {
         }
     }
 
+    /// Looks at all records, up to the first that cannot be read.
+    #[inline]
+    pub fn all(
+        &mut self,
+        records: impl Iterator<Item = Result<RecordOutline, RecordsError>>,
+    ) -> Result<(), RecordsError> {
+        for record in records {
+            self.record(&record?);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
     pub fn record(&mut self, record: &RecordOutline) {
         let timestamp_ms = self.header.record_timestamp_ms(record.timestamp_delta);
         if self.rules.requires_keys && !record.has_key {
@@ -80,6 +94,7 @@ impl<'r> Inspection<'r> {
     /// A topic with create time takes any timestamp in its window, and a record without one. Only
     /// the log may say that a timestamp is its own; but Kafka does not look for that on a record
     /// whose timestamp it has just found to be in the window.
+    #[inline]
     fn check_timestamp(&mut self, timestamp_ms: i64) {
         let Rules {
             now_ms,
@@ -105,6 +120,7 @@ impl<'r> Inspection<'r> {
         }
     }
 
+    #[cold]
     fn blame(&mut self, kind: RecordErrorKind, message: impl FnOnce() -> String) {
         self.errors_total += 1;
         self.has_timestamp_error |= kind == RecordErrorKind::InvalidTimestamp;

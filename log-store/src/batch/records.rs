@@ -132,22 +132,24 @@ impl<'a> Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = Result<RecordRef<'a>, RecordsError>;
 
+    // Inlined, what the caller does not look at is not put together.
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.records_left <= 0 {
             return None;
         }
         self.records_left -= 1;
-        let mut record = take_record(&mut self.rest);
-        if record.is_ok() && self.records_left == 0 && !self.rest.is_empty() {
-            record = Err(RecordsError::Trailing);
+        match take_record(&mut self.rest) {
+            Ok(record) if self.records_left > 0 || self.rest.is_empty() => Some(Ok(record)),
+            last => {
+                self.records_left = 0;
+                Some(last.and(Err(RecordsError::Trailing)))
+            }
         }
-        if record.is_err() {
-            self.records_left = 0;
-        }
-        Some(record)
     }
 }
 
+#[inline(always)]
 fn take_record<'a>(section: &mut &'a [u8]) -> Result<RecordRef<'a>, RecordsError> {
     let record_bytes = take_varint(section).map_err(|error| match error {
         VarintError::Truncated => RecordsError::Truncated,
@@ -164,6 +166,7 @@ fn take_record<'a>(section: &mut &'a [u8]) -> Result<RecordRef<'a>, RecordsError
 
 /// A record without its length. `Err` stands for all that can be wrong with the fields: no caller
 /// answers differently.
+#[inline(always)]
 fn parse_body<'a>(body: &mut &'a [u8]) -> Result<RecordRef<'a>, BadField> {
     let (&attributes, rest) = body.split_first().ok_or(BadField)?;
     *body = rest;
@@ -207,6 +210,7 @@ fn take_header<'a>(bytes: &mut &'a [u8]) -> Result<HeaderRef<'a>, BadField> {
     Ok(HeaderRef { key, value })
 }
 
+#[inline]
 fn take_nullable<'a>(bytes: &mut &'a [u8]) -> Result<Option<&'a [u8]>, BadField> {
     let Ok(field_bytes) = usize::try_from(take_varint(bytes)?) else {
         return Ok(None);

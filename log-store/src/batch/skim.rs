@@ -81,7 +81,10 @@ impl CompressedSkim<'_> {
             return None;
         }
         self.records_left -= 1;
-        let mut outline = skim_record(&mut self.stream);
+        let mut outline = match self.stream.take_whole_record() {
+            Some(outline) => Ok(outline),
+            None => skim_record(&mut self.stream),
+        };
         if outline.is_ok() && self.records_left == 0 {
             outline = match self.stream.is_at_end() {
                 Ok(true) => outline,
@@ -94,6 +97,36 @@ impl CompressedSkim<'_> {
         }
         Some(outline)
     }
+}
+
+/// Takes a record off the front of `bytes` as [`skim_record`] would. `None` when they end within it, or when there is
+/// something wrong with it: then somebody else has to find out what.
+fn skim_whole_record(bytes: &mut &[u8]) -> Option<RecordOutline> {
+    let _record_bytes = take_varint(bytes).ok()?;
+    let (_attributes, rest) = bytes.split_first()?;
+    *bytes = rest;
+    let timestamp_delta = take_varlong(bytes).ok()?;
+    let offset_delta = take_varint(bytes).ok()?;
+    let key_bytes = skim_field(bytes)?;
+    skim_field(bytes)?;
+    let header_count = take_varint(bytes).ok().filter(|count| *count >= 0)?;
+    for _ in 0..header_count {
+        skim_field(bytes).filter(|key_bytes| *key_bytes >= 0)?;
+        skim_field(bytes)?;
+    }
+    Some(RecordOutline {
+        timestamp_delta,
+        offset_delta,
+        has_key: key_bytes >= 0,
+    })
+}
+
+/// Passes over a key or a value. Returns its length, which is negative when it is null.
+#[inline]
+fn skim_field(bytes: &mut &[u8]) -> Option<i32> {
+    let field_bytes = take_varint(bytes).ok()?;
+    *bytes = bytes.get(usize::try_from(field_bytes).unwrap_or(0)..)?;
+    Some(field_bytes)
 }
 
 fn skim_record(stream: &mut PlainStream<'_>) -> Result<RecordOutline, RecordsError> {
@@ -132,6 +165,16 @@ struct PlainStream<'a> {
 }
 
 impl PlainStream<'_> {
+    /// The next record, if all of it is at hand.
+    fn take_whole_record(&mut self) -> Option<RecordOutline> {
+        let piece = self.decompressor.at_hand();
+        let mut rest = piece;
+        let outline = skim_whole_record(&mut rest)?;
+        let record_bytes = piece.len() - rest.len();
+        self.decompressor.consume(record_bytes);
+        Some(outline)
+    }
+
     fn is_at_end(&mut self) -> Result<bool, RecordsError> {
         Ok(self.decompressor.fill()?.is_empty())
     }
@@ -202,3 +245,28 @@ impl PlainStream<'_> {
 }
 
 const OVERLONG_NUMBER: RecordsError = RecordsError::Malformed("a number in it does not end");
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_record_at_hand_is_skimmed_as_one_in_pieces(
+            // Small numbers make lengths that fit.
+            bytes in prop::collection::vec(prop_oneof![4 => 0u8..8, 1 => any::<u8>()], 0..40),
+        ) {
+            let mut rest = &bytes[..];
+            let at_once = skim_whole_record(&mut rest);
+            let decompressor = Decompressor::new(Codec::None, &bytes, bytes.len()).expect("plain bytes");
+            let mut stream = PlainStream { decompressor };
+            let in_pieces = skim_record(&mut stream).ok();
+            prop_assert_eq!(at_once, in_pieces);
+            if at_once.is_some() {
+                prop_assert_eq!(stream.decompressor.at_hand(), rest);
+            }
+        }
+    }
+}

@@ -23,7 +23,7 @@ use super::inspect::Inspection;
 use super::rebuild::rebuild;
 use super::records::RecordsError;
 use super::rules::{Origin, Rules};
-use super::skim::Skim;
+use super::skim::{RecordOutline, Skim};
 use super::{Batch, RawBatch};
 
 /// Checks `records`, which should be one batch, and returns it as it is to be stored.
@@ -115,9 +115,14 @@ fn keep(batch: Batch, codec: Codec, rules: &Rules) -> Result<Batch, BatchError> 
     let header = *batch.header();
     let mut inspection = Inspection::new(rules, header);
     let section = batch.records_bytes();
-    for record in Skim::new(&header, codec, section, rules.decompressed_bytes_max) {
-        inspection.record(&record.map_err(|error| records_error(error, codec, rules))?);
-    }
+    let skimmed = match Skim::new(&header, codec, section, rules.decompressed_bytes_max) {
+        // A loop of its own, which costs a third of what it would cost to ask for the kind at every record.
+        Skim::Plain(records) => {
+            inspection.all(records.map(|record| record.map(|record| RecordOutline::of(&record))))
+        }
+        skim => inspection.all(skim),
+    };
+    skimmed.map_err(|error| records_error(error, codec, rules))?;
     let inspected = inspection.finish()?;
     // Kafka leaves the deltas of uncompressed batches alone. It would write a compressed batch
     // anew, but by then it has skipped the keys and values that it needs for that.

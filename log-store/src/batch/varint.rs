@@ -14,20 +14,21 @@ pub enum VarintError {
 }
 
 /// Takes an `i32` off the front of `bytes`. Surplus bits of a fifth byte are dropped, as in Kafka.
+#[inline]
 pub fn take_varint(bytes: &mut &[u8]) -> Result<i32, VarintError> {
-    // Most numbers in a record are lengths and deltas below 64.
-    if let Some((&first, rest)) = bytes.split_first()
-        && first < 0x80
-    {
-        *bytes = rest;
-        return Ok(unzigzag_32(u32::from(first)));
+    if let Some(raw) = take_short(bytes) {
+        return Ok(unzigzag_32(raw));
     }
     let raw = take_groups(bytes, VARINT_BYTES_MAX)?;
     Ok(unzigzag_32(raw as u32))
 }
 
 /// Takes an `i64` off the front of `bytes`. Surplus bits of a tenth byte are dropped, as in Kafka.
+#[inline]
 pub fn take_varlong(bytes: &mut &[u8]) -> Result<i64, VarintError> {
+    if let Some(raw) = take_short(bytes) {
+        return Ok(unzigzag_64(raw.into()));
+    }
     take_groups(bytes, VARLONG_BYTES_MAX).map(unzigzag_64)
 }
 
@@ -49,6 +50,23 @@ pub fn varlong_bytes(value: i64) -> usize {
     groups_bytes(zigzag_64(value))
 }
 
+/// Takes a number of one or two bytes, as nearly all lengths and deltas in a record are. `None` leaves `bytes` alone.
+#[inline]
+fn take_short(bytes: &mut &[u8]) -> Option<u32> {
+    match **bytes {
+        [first @ ..0x80, ref rest @ ..] => {
+            *bytes = rest;
+            Some(first.into())
+        }
+        [first, second @ ..0x80, ref rest @ ..] => {
+            *bytes = rest;
+            Some(u32::from(first & 0x7f) | u32::from(second) << 7)
+        }
+        _ => None,
+    }
+}
+
+#[inline(never)]
 fn take_groups(bytes: &mut &[u8], groups_max: usize) -> Result<u64, VarintError> {
     let mut raw = 0u64;
     for (group, &byte) in bytes.iter().take(groups_max).enumerate() {
