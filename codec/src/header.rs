@@ -97,7 +97,7 @@ fn read_prefix(cursor: &mut Cursor<'_>) -> Result<RequestPrefix, Fault> {
 /// Reads what follows the prefix and returns the client id.
 fn read_rest(frame: &Bytes, cursor: &mut Cursor<'_>, is_flexible: bool) -> Result<StrBytes, Fault> {
     let client_id = match cursor.read_length(LengthWidth::Int16)? {
-        Some(length) => decode_text(frame.slice_ref(cursor.take(length)?)),
+        Some(length) => decode_text(frame, cursor.take(length)?),
         None => StrBytes::new(),
     };
     if is_flexible {

@@ -13,6 +13,7 @@ mod library;
 mod message;
 mod messages;
 mod produce_request;
+mod produce_response;
 mod reader;
 mod shape;
 mod text;
@@ -29,6 +30,9 @@ pub use header::{RequestHeader, RequestPrefix, decode_request_header, peek_reque
 pub use message::{BodyError, RequestBody, ResponseBody, decode_request, encode_response};
 pub use messages::{TxnMarker, TxnMarkerTopic, WriteTxnMarkersRequest};
 pub use produce_request::{ProducePartition, ProduceRequest, ProduceTopic};
+pub use produce_response::{
+    ProduceResponse, ProducedPartition, ProducedRecordError, ProducedTopic,
+};
 pub use shape::{
     Api, ELEMENTS_MAX, Field, Kind, STRING_BYTES_MAX, Versions, Walked, apis, check_request,
     find_api,

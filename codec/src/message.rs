@@ -27,7 +27,7 @@ pub trait RequestBody: Sized {
 pub trait ResponseBody {
     const API_KEY: i16;
 
-    /// The bytes that [`ResponseBody::write`] will append.
+    /// The bytes that [`ResponseBody::write`] will append, or a little more.
     fn size_bytes(&self, version: i16) -> Result<usize, BodyError>;
 
     /// Appends the body at a version.

@@ -70,9 +70,7 @@ impl<'a> Reader<'a> {
         if length > STRING_BYTES_MAX {
             return Err(Fault::StringTooLong { length });
         }
-        Ok(Some(decode_text(
-            self.source.slice_ref(self.cursor.take(length)?),
-        )))
+        Ok(Some(decode_text(self.source, self.cursor.take(length)?)))
     }
 
     pub(crate) fn read_nullable_bytes(&mut self) -> Result<Option<Bytes>, Fault> {

@@ -37,18 +37,17 @@ use kafka_protocol::messages::{
     ListPartitionReassignmentsResponse, ListTransactionsRequest, ListTransactionsResponse,
     MetadataRequest, MetadataResponse, OffsetCommitRequest, OffsetCommitResponse,
     OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse,
-    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
-    PushTelemetryRequest, PushTelemetryResponse, ReadShareGroupStateRequest,
-    ReadShareGroupStateResponse, ReadShareGroupStateSummaryRequest,
-    ReadShareGroupStateSummaryResponse, RemoveRaftVoterRequest, RemoveRaftVoterResponse,
-    RenewDelegationTokenRequest, RenewDelegationTokenResponse, SaslAuthenticateRequest,
-    SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse, ShareAcknowledgeRequest,
-    ShareAcknowledgeResponse, ShareFetchRequest, ShareFetchResponse, ShareGroupDescribeRequest,
-    ShareGroupDescribeResponse, ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse,
-    SyncGroupRequest, SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
-    UnregisterBrokerRequest, UnregisterBrokerResponse, UpdateFeaturesRequest,
-    UpdateFeaturesResponse, WriteShareGroupStateRequest, WriteShareGroupStateResponse,
-    WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, PushTelemetryRequest,
+    PushTelemetryResponse, ReadShareGroupStateRequest, ReadShareGroupStateResponse,
+    ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse, RemoveRaftVoterRequest,
+    RemoveRaftVoterResponse, RenewDelegationTokenRequest, RenewDelegationTokenResponse,
+    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+    ShareAcknowledgeRequest, ShareAcknowledgeResponse, ShareFetchRequest, ShareFetchResponse,
+    ShareGroupDescribeRequest, ShareGroupDescribeResponse, ShareGroupHeartbeatRequest,
+    ShareGroupHeartbeatResponse, SyncGroupRequest, SyncGroupResponse, TxnOffsetCommitRequest,
+    TxnOffsetCommitResponse, UnregisterBrokerRequest, UnregisterBrokerResponse,
+    UpdateFeaturesRequest, UpdateFeaturesResponse, WriteShareGroupStateRequest,
+    WriteShareGroupStateResponse, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request};
 use klamm_codec::{EncodeError, encode_response, find_api};
@@ -68,7 +67,6 @@ fn every_response_goes_out_at_every_version_with_the_bytes_of_the_library() {
         )*};
     }
     check_each! {
-        ProduceRequest => ProduceResponse,
         ListOffsetsRequest => ListOffsetsResponse,
         MetadataRequest => MetadataResponse,
         OffsetCommitRequest => OffsetCommitResponse,

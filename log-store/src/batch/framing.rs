@@ -21,18 +21,39 @@ const LENGTH_MIN: i32 = 14;
 /// # Errors
 /// When the length or the magic makes no sense; that fails the request as a whole.
 pub fn is_first_transactional(records: &[u8]) -> Result<bool, RequestError> {
-    Ok(first_attributes(records)?.is_some_and(Attributes::is_transactional))
+    let first = first_frame(records)?.filter(|first| first.magic == MAGIC_V2);
+    Ok(first.is_some_and(|_| attributes_of(records).is_transactional()))
 }
 
-/// The bytes of the only batch in `records`, whose magic is 2. Bytes after it that do not amount
+/// The bytes of one batch of a produce request. Lengths, magic and attributes have been looked at, nothing else.
+#[derive(Clone, Debug)]
+pub struct OnlyBatch {
+    bytes: Bytes,
+    attributes: Attributes,
+}
+
+impl OnlyBatch {
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
+    pub fn is_transactional(&self) -> bool {
+        self.attributes.is_transactional()
+    }
+}
+
+/// The only batch in `records`, whose magic is 2. Bytes after it that do not amount
 /// to a batch are dropped, as in Kafka's `UnifiedLog.trimInvalidBytes`.
 ///
 /// The batch may still be a little shorter than its header. [`validate`](super::validate()) begins
 /// with this; a request handler calls it for every partition before it appends to the first, since
 /// some of the errors fail the request as a whole ([`RequestError::fails_request`]).
-pub fn only_batch(records: Bytes, allows_zstd: bool) -> Result<Bytes, RequestError> {
-    let attributes = first_attributes(&records)?;
-    let Some(first) = frame_at(&records, 0)? else {
+pub fn only_batch(mut records: Bytes, allows_zstd: bool) -> Result<OnlyBatch, RequestError> {
+    let Some(first) = first_frame(&records)? else {
         return Err(RequestError::Invalid {
             reason: "no whole record batch".to_owned(),
         });
@@ -42,8 +63,9 @@ pub fn only_batch(records: Bytes, allows_zstd: bool) -> Result<Bytes, RequestErr
             reason: format!("record batch has magic {} instead of 2", first.magic),
         });
     }
+    let attributes = attributes_of(&records);
     if !allows_zstd {
-        match attributes.unwrap_or_default().compression() {
+        match attributes.compression() {
             Ok(Codec::Zstd) => return Err(RequestError::UnsupportedCompression),
             Ok(Codec::None | Codec::Gzip | Codec::Snappy | Codec::Lz4) => {}
             Err(id) => {
@@ -64,20 +86,25 @@ pub fn only_batch(records: Bytes, allows_zstd: bool) -> Result<Bytes, RequestErr
             reason: format!("record batch has only {} bytes", first.bytes),
         });
     }
-    Ok(records.slice(..first.bytes))
+    records.truncate(first.bytes);
+    Ok(OnlyBatch {
+        bytes: records,
+        attributes,
+    })
 }
 
-/// The attributes of the first batch; `None` when it is not all there, or when its magic is not 2.
-fn first_attributes(records: &[u8]) -> Result<Option<Attributes>, RequestError> {
-    let frame = frame_at(records, 0).map_err(|error| match error {
+/// The first batch; `None` when it is not all there.
+fn first_frame(records: &[u8]) -> Result<Option<Frame>, RequestError> {
+    frame_at(records, 0).map_err(|error| match error {
         RequestError::Corrupt { reason } => RequestError::CorruptRequest { reason },
         error => error,
-    })?;
-    // The shortest batch ends after the attributes.
-    Ok(frame
-        .filter(|frame| frame.magic == MAGIC_V2)
-        .map(|_| [records[ATTRIBUTES_AT], records[ATTRIBUTES_AT + 1]])
-        .map(|attributes| Attributes(u16::from_be_bytes(attributes))))
+    })
+}
+
+/// The attributes of a first batch that is all there; the shortest of magic 2 ends after them.
+fn attributes_of(records: &[u8]) -> Attributes {
+    let attributes = [records[ATTRIBUTES_AT], records[ATTRIBUTES_AT + 1]];
+    Attributes(u16::from_be_bytes(attributes))
 }
 
 struct Frame {

@@ -37,7 +37,7 @@ pub use build::{BatchBuilder, BatchSettings, BuildError, emptied};
 pub use compression::{Compression, DecompressError};
 pub use control::EndMarker;
 pub use error::{BatchError, RECORD_ERRORS_MAX, RecordError, RecordErrorKind, RequestError};
-pub use framing::{is_first_transactional, only_batch};
+pub use framing::{OnlyBatch, is_first_transactional, only_batch};
 pub use header::{
     BATCH_HEADER_BYTES, BatchHeader, HeaderError, MAGIC_V2, NO_SEQUENCE, NO_TIMESTAMP_MS,
 };
@@ -47,7 +47,7 @@ pub use retain::{Horizon, Kept};
 pub use rules::{CompressionTarget, Origin, Rules};
 pub use skim::RecordOutline;
 pub use stamp::{STAMP_BYTES, StampedBatch, stamp};
-pub use validate::validate;
+pub use validate::{validate, validate_only};
 
 /// The bytes of exactly one batch, whose header could be read. The checksum has not been compared.
 #[derive(Clone, Debug)]

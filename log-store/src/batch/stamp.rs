@@ -58,7 +58,9 @@ pub fn stamp(batch: &Batch, base_offset: Offset, leader_epoch: LeaderEpoch) -> S
         ..*batch.header()
     };
     let mut prefix = [0; STAMP_BYTES];
-    prefix.copy_from_slice(&header.to_bytes()[..STAMP_BYTES]);
+    prefix[header::BASE_OFFSET_AT..][..8].copy_from_slice(&base_offset.0.to_be_bytes());
+    prefix[header::BATCH_LENGTH_AT..][..4].copy_from_slice(&header.batch_length.to_be_bytes());
+    prefix[header::LEADER_EPOCH_AT..].copy_from_slice(&leader_epoch.0.to_be_bytes());
     StampedBatch {
         prefix,
         rest: batch.bytes().slice(STAMP_BYTES..),

@@ -12,12 +12,14 @@
 //! walk over the records, or one streaming decompression. Only the header may change, when the log
 //! sets the time or the producer got the max timestamp wrong (kafkajs does).
 
+use std::cmp::Ordering;
+
 use bytes::{Bytes, BytesMut};
 
 use super::attributes::{Codec, TimestampType};
 use super::compression::DecompressError;
 use super::error::BatchError;
-use super::framing::only_batch;
+use super::framing::{OnlyBatch, only_batch};
 use super::header::{ATTRIBUTES_AT, BatchHeader, CRC_AT, HeaderError, MAX_TIMESTAMP_AT, crc_of};
 use super::inspect::Inspection;
 use super::rebuild::rebuild;
@@ -34,10 +36,24 @@ use super::{Batch, RawBatch};
 /// Those of Kafka's produce path up to where it looks at the producer's state, in Kafka's order.
 /// Nothing has been changed then.
 pub fn validate(records: Bytes, rules: &Rules) -> Result<Batch, BatchError> {
-    let bytes = match rules.origin {
-        Origin::Client => only_batch(records, rules.allows_zstd).map_err(BatchError::Request)?,
-        Origin::Coordinator => records,
-    };
+    match rules.origin {
+        Origin::Client => {
+            let only = only_batch(records, rules.allows_zstd).map_err(BatchError::Request)?;
+            validate_only(only, rules)
+        }
+        Origin::Coordinator => validate_bytes(records, rules),
+    }
+}
+
+/// As [`validate`], for who has already found the only batch of its request.
+///
+/// # Errors
+/// Those of [`validate`], but none of the request as a whole.
+pub fn validate_only(batch: OnlyBatch, rules: &Rules) -> Result<Batch, BatchError> {
+    validate_bytes(batch.into_bytes(), rules)
+}
+
+fn validate_bytes(bytes: Bytes, rules: &Rules) -> Result<Batch, BatchError> {
     let batch = check_whole(bytes, rules)?;
     let codec = batch
         .header()
@@ -67,14 +83,18 @@ fn check_whole(bytes: Bytes, rules: &Rules) -> Result<Batch, BatchError> {
         return Err(invalid("base offset is not 0"));
     }
     check_size(batch_bytes, rules)?;
-    let mut rest = bytes;
-    let raw = RawBatch::split_from(&mut rest).map_err(BatchError::Corrupt)?;
-    if !rest.is_empty() {
-        return Err(BatchError::Corrupt(HeaderError::InvalidLength {
-            batch_length: raw.header().batch_length,
-        }));
+    let header = BatchHeader::parse(&bytes).map_err(BatchError::Corrupt)?;
+    match header.total_bytes().cmp(&batch_bytes) {
+        Ordering::Equal => RawBatch { bytes, header }
+            .check()
+            .map_err(BatchError::Corrupt),
+        Ordering::Greater => Err(BatchError::Corrupt(HeaderError::TooShort {
+            available_bytes: batch_bytes,
+        })),
+        Ordering::Less => Err(BatchError::Corrupt(HeaderError::InvalidLength {
+            batch_length: header.batch_length,
+        })),
     }
-    raw.check().map_err(BatchError::Corrupt)
 }
 
 fn check_header(header: &BatchHeader) -> Result<(), BatchError> {

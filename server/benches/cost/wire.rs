@@ -5,12 +5,12 @@ use std::hint::black_box;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
-use kafka_protocol::messages::{
-    BrokerId, FetchRequest, ProduceRequest, ProduceResponse, RequestHeader, TopicName,
-};
+use kafka_protocol::messages::{BrokerId, FetchRequest, ProduceRequest, RequestHeader, TopicName};
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Request, StrBytes};
-use klamm_codec::{FetchResponse, FetchedPartition, FetchedTopic, Segment, TopicRef};
+use klamm_codec::{
+    FetchResponse, FetchedPartition, FetchedTopic, ProduceResponse, ProducedPartition,
+    ProducedTopic, Segment, TopicRef,
+};
 
 use crate::harness::{Benchmark, Step};
 use crate::records::Shape;
@@ -138,21 +138,25 @@ fn decode_fetch(partition_count: i32) -> Step {
 }
 
 fn encode_produce(partition_count: i32) -> Step {
-    let name = topic_name("topic");
+    let name = TopicRef::Name(topic_name("topic"));
     Box::new(move || {
         let partitions = (0..partition_count)
-            .map(|index| {
-                PartitionProduceResponse::default()
-                    .with_index(index)
-                    .with_base_offset(1_000_000)
-                    .with_log_start_offset(0)
+            .map(|index| ProducedPartition {
+                index,
+                error_code: 0,
+                base_offset: 1_000_000,
+                log_append_time_ms: -1,
+                log_start_offset: 0,
+                record_errors: Vec::new(),
+                error_message: None,
             })
             .collect();
-        let response = ProduceResponse::default().with_responses(vec![
-            TopicProduceResponse::default()
-                .with_name(name.clone())
-                .with_partition_responses(partitions),
-        ]);
+        let response = ProduceResponse {
+            topics: vec![ProducedTopic {
+                topic: name.clone(),
+                partitions,
+            }],
+        };
         let frame = klamm_codec::encode_response(7, VERSION, black_box(&response));
         black_box(frame.expect("the answer can be written"));
     })

@@ -2,156 +2,148 @@
 
 use std::sync::Arc;
 
-use kafka_protocol::messages::ProduceResponse;
-use kafka_protocol::messages::produce_response::{
-    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+use klamm_codec::{
+    ProduceResponse, ProducedPartition, ProducedRecordError, ProducedTopic, Segment, TopicRef,
 };
-use kafka_protocol::protocol::StrBytes;
-use klamm_codec::{Segment, TopicRef};
-use klamm_log_store::batch;
+use klamm_log_store::Offset;
 use klamm_log_store::partition::{Appended, Partition};
 
 use super::append::Refusal;
+use super::prepare::Place;
+use super::{ACKS_ALL, Terms};
 use crate::api::{CloseReason, Frame};
 use crate::errors::{self, ErrorCode};
 
-const FIRST_RECORD_ERRORS_VERSION: i16 = 8;
-const FIRST_TOPIC_ID_VERSION: i16 = 13;
 pub(super) const UNKNOWN_OFFSET: i64 = -1;
 const NO_TIMESTAMP_MS: i64 = -1;
 
-/// The answer for one partition.
-pub(super) struct Answer {
-    topic: TopicRef,
-    index: i32,
-    pub error: Option<ErrorCode>,
-    message: Option<String>,
-    record_errors: Vec<batch::RecordError>,
-    base_offset: i64,
-    log_append_time_ms: i64,
-    log_start_offset: i64,
-    /// The log and the offset whose commit the answer waits for.
-    commit: Option<(Arc<Partition>, klamm_log_store::Offset)>,
+/// The answers for the partitions of a request, in the order in which they were given.
+pub(super) struct Answers {
+    response: ProduceResponse,
+    first_error: Option<ErrorCode>,
+    uncommitted: Vec<Uncommitted>,
 }
 
-impl Answer {
-    pub fn refused(topic: TopicRef, index: i32, refusal: Refusal) -> Self {
-        Self {
-            topic,
-            index,
-            error: Some(refusal.error),
-            message: refusal.message,
-            record_errors: refusal.record_errors,
-            base_offset: UNKNOWN_OFFSET,
-            log_append_time_ms: NO_TIMESTAMP_MS,
-            log_start_offset: refusal.log_start_offset,
-            commit: None,
-        }
-    }
-
-    pub fn refused_as_a_whole(topic: TopicRef, index: i32, error: ErrorCode) -> Self {
-        Self {
-            message: errors::message_of_whole_request(error),
-            ..Self::refused(topic, index, error.into())
-        }
-    }
-
-    pub fn appended(topic: TopicRef, index: i32, log: Arc<Partition>, appended: &Appended) -> Self {
-        Self {
-            topic,
-            index,
-            error: None,
-            message: None,
-            record_errors: Vec::new(),
-            base_offset: appended.base_offset.0,
-            log_append_time_ms: appended.log_append_time_ms,
-            log_start_offset: appended.log_start_offset.0,
-            commit: Some((log, appended.end_offset())),
-        }
-    }
-
-    pub fn is_committed(&self) -> bool {
-        self.commit
-            .as_ref()
-            .is_none_or(|(log, end)| log.high_watermark() >= *end)
-    }
-
-    pub async fn await_commit(&mut self) {
-        if let Some((log, end)) = &self.commit
-            && let Err(offline) = log.committed(*end).await
-        {
-            tracing::error!(%offline, "an append was not committed");
-            self.fail(ErrorCode::KafkaStorageError);
-        }
-    }
-
-    pub fn fail(&mut self, error: ErrorCode) {
-        self.error = Some(error);
-        self.commit = None;
-    }
+/// A batch that was appended with acks=all, and whose commit the answer waits for.
+struct Uncommitted {
+    log: Arc<Partition>,
+    end: Offset,
+    /// Where its answer is: the topic among the topics, the partition among the topic's.
+    topic: usize,
+    partition: usize,
 }
 
-/// The whole answer as a frame.
-pub(super) fn encode(
-    answers: Vec<Answer>,
-    version: i16,
-    correlation_id: i32,
-) -> Result<Frame, CloseReason> {
-    let mut topics: Vec<(TopicRef, TopicProduceResponse)> = Vec::new();
-    for answer in answers {
-        let partition = partition_response(&answer, version);
-        match topics
-            .iter_mut()
-            .rev()
-            .find(|(topic, _)| *topic == answer.topic)
-        {
-            Some((_, response)) => response.partition_responses.push(partition),
-            None => {
-                let response = topic_response(&answer.topic, version)
-                    .with_partition_responses(vec![partition]);
-                topics.push((answer.topic, response));
+impl Answers {
+    /// Answers for partitions of these topics, none given yet.
+    pub fn new(topics: Vec<TopicRef>) -> Self {
+        let topics = topics.into_iter().map(|topic| ProducedTopic {
+            topic,
+            partitions: Vec::new(),
+        });
+        Self {
+            response: ProduceResponse {
+                topics: topics.collect(),
+            },
+            first_error: None,
+            uncommitted: Vec::new(),
+        }
+    }
+
+    pub fn refuse(&mut self, place: Place, refusal: Refusal) {
+        self.first_error.get_or_insert(refusal.error);
+        let record_errors = refusal.record_errors.into_iter();
+        self.push(
+            place,
+            ProducedPartition {
+                index: place.index,
+                error_code: refusal.error.code(),
+                base_offset: UNKNOWN_OFFSET,
+                log_append_time_ms: NO_TIMESTAMP_MS,
+                log_start_offset: refusal.log_start_offset,
+                record_errors: record_errors
+                    .map(|error| ProducedRecordError {
+                        batch_index: error.batch_index,
+                        message: Some(error.message),
+                    })
+                    .collect(),
+                error_message: refusal.message,
+            },
+        );
+    }
+
+    pub fn appended(&mut self, terms: &Terms, place: Place, log: Arc<Partition>, batch: &Appended) {
+        let end = batch.end_offset();
+        if terms.acks == ACKS_ALL && log.high_watermark() < end {
+            self.uncommitted.push(Uncommitted {
+                log,
+                end,
+                topic: place.topic,
+                partition: self.response.topics[place.topic].partitions.len(),
+            });
+        }
+        self.push(
+            place,
+            ProducedPartition {
+                index: place.index,
+                error_code: errors::NONE,
+                base_offset: batch.base_offset.0,
+                log_append_time_ms: batch.log_append_time_ms,
+                log_start_offset: batch.log_start_offset.0,
+                record_errors: Vec::new(),
+                error_message: None,
+            },
+        );
+    }
+
+    /// The error of the first partition that has one.
+    pub fn first_error(&self) -> Option<ErrorCode> {
+        self.first_error
+    }
+
+    /// Whether everything is there that the answers claim.
+    pub fn are_committed(&self) -> bool {
+        self.uncommitted.iter().all(Uncommitted::is_committed)
+    }
+
+    /// Waits until all batches are committed. Those of a partition that goes offline have failed.
+    pub async fn await_commits(&mut self) {
+        while let Some(batch) = self.uncommitted.last() {
+            let committed = batch.log.committed(batch.end).await;
+            let batch = self.uncommitted.pop().expect("it has just been waited for");
+            if let Err(offline) = committed {
+                tracing::error!(%offline, "an append was not committed");
+                self.fail(&batch, ErrorCode::KafkaStorageError);
             }
         }
     }
-    let response = ProduceResponse::default()
-        .with_responses(topics.into_iter().map(|(_, response)| response).collect());
-    klamm_codec::encode_response(correlation_id, version, &response)
-        .map(|frame| vec![Segment::Bytes(frame)])
-        .map_err(|error| error.to_string())
-}
 
-fn topic_response(topic: &TopicRef, version: i16) -> TopicProduceResponse {
-    match topic {
-        TopicRef::Name(name) if version < FIRST_TOPIC_ID_VERSION => {
-            TopicProduceResponse::default().with_name(name.clone())
+    /// What is not committed has timed out.
+    pub fn time_out(&mut self) {
+        for batch in std::mem::take(&mut self.uncommitted) {
+            if !batch.is_committed() {
+                self.fail(&batch, ErrorCode::RequestTimedOut);
+            }
         }
-        TopicRef::Name(_) => TopicProduceResponse::default(),
-        TopicRef::Id(id) => TopicProduceResponse::default().with_topic_id(*id),
+    }
+
+    /// The whole answer as a frame.
+    pub fn encode(self, version: i16, correlation_id: i32) -> Result<Frame, CloseReason> {
+        klamm_codec::encode_response(correlation_id, version, &self.response)
+            .map(|frame| vec![Segment::Bytes(frame)])
+            .map_err(|error| error.to_string())
+    }
+
+    fn push(&mut self, place: Place, partition: ProducedPartition) {
+        self.response.topics[place.topic].partitions.push(partition);
+    }
+
+    fn fail(&mut self, batch: &Uncommitted, error: ErrorCode) {
+        self.response.topics[batch.topic].partitions[batch.partition].error_code = error.code();
     }
 }
 
-fn partition_response(answer: &Answer, version: i16) -> PartitionProduceResponse {
-    let mut response = PartitionProduceResponse::default()
-        .with_index(answer.index)
-        .with_error_code(answer.error.map_or(errors::NONE, |error| error.code()))
-        .with_base_offset(answer.base_offset)
-        .with_log_append_time_ms(answer.log_append_time_ms);
-    if version >= 5 {
-        response = response.with_log_start_offset(answer.log_start_offset);
+impl Uncommitted {
+    fn is_committed(&self) -> bool {
+        self.log.high_watermark() >= self.end
     }
-    if version < FIRST_RECORD_ERRORS_VERSION {
-        return response;
-    }
-    let record_errors = answer
-        .record_errors
-        .iter()
-        .map(|error| {
-            BatchIndexAndErrorMessage::default()
-                .with_batch_index(error.batch_index)
-                .with_batch_index_error_message(Some(StrBytes::from_string(error.message.clone())))
-        })
-        .collect();
-    response
-        .with_record_errors(record_errors)
-        .with_error_message(answer.message.clone().map(StrBytes::from_string))
 }

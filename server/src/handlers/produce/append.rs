@@ -5,7 +5,7 @@ use std::sync::Arc;
 use klamm_log_store::batch::{self, BatchError};
 use klamm_log_store::partition::{AppendOptions, Appended, Durability, Partition};
 
-use super::answer::{Answer, UNKNOWN_OFFSET};
+use super::answer::{Answers, UNKNOWN_OFFSET};
 use super::prepare::{Part, Ready};
 use super::{ACKS_ALL, FIRST_ZSTD_VERSION, Terms};
 use crate::errors::{self, ErrorCode};
@@ -31,15 +31,11 @@ impl From<ErrorCode> for Refusal {
 }
 
 /// Appends what is ready and answers what is not.
-pub(super) fn append(terms: &Terms, part: Part) -> Answer {
-    let Part {
-        topic,
-        index,
-        prepared,
-    } = part;
+pub(super) fn append(terms: &Terms, part: Part, answers: &mut Answers) {
+    let Part { place, prepared } = part;
     match prepared.and_then(|ready| append_batch(terms, ready)) {
-        Ok((log, appended)) => Answer::appended(topic, index, log, &appended),
-        Err(refusal) => Answer::refused(topic, index, refusal),
+        Ok((log, appended)) => answers.appended(terms, place, log, &appended),
+        Err(refusal) => answers.refuse(place, refusal),
     }
 }
 
@@ -61,7 +57,7 @@ fn append_batch(terms: &Terms, ready: Ready) -> Result<(Arc<Partition>, Appended
         terms.version >= FIRST_ZSTD_VERSION,
         terms.decompressed_bytes_max,
     );
-    let batch = batch::validate(batch, &rules).map_err(|error| invalid(error, &log))?;
+    let batch = batch::validate_only(batch, &rules).map_err(|error| invalid(error, &log))?;
     let durability = if terms.acks == ACKS_ALL {
         Durability::Durable
     } else {

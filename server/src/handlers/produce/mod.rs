@@ -17,14 +17,15 @@ mod verify;
 use std::sync::Arc;
 use std::time::Duration;
 
-use answer::Answer;
+use answer::Answers;
+use append::Refusal;
 use bytes::Bytes;
 use klamm_codec::ProduceRequest;
-use prepare::Part;
+use prepare::{Entries, Part};
 
 use crate::api::{Ctx, Frame, Handled};
 use crate::broker::Broker;
-use crate::errors::ErrorCode;
+use crate::errors::{self, ErrorCode};
 
 const ACKS_ALL: i16 = -1;
 const FIRST_ZSTD_VERSION: i16 = 7;
@@ -60,35 +61,26 @@ pub fn run(ctx: &Ctx<'_>, body: Bytes) -> Handled {
         decompressed_bytes_max: ctx.broker.config().net.decompressed_bytes_max,
         now_ms: ctx.now_ms,
     };
-    let transactional_id = request
-        .transactional_id
-        .as_ref()
-        .map(|id| id.as_str().to_owned());
-    let entries = prepare::once_each(request);
-    let prepared = match prepare::refuse_transactional(&entries, transactional_id.is_some()) {
-        Ok(()) => prepare::prepare(&terms, entries),
-        Err(error) => Err((entries, error)),
-    };
+    let transactional_id = request.transactional_id.as_ref().map(|id| id.as_str());
+    let mut entries = prepare::once_each(request.topics);
+    let prepared = prepare::refuse_transactional(&entries.entries, transactional_id.is_some())
+        .and_then(|()| prepare::prepare(&terms, &mut entries));
     let mut parts = match prepared {
         Ok(parts) => parts,
-        Err((entries, error)) => {
-            let places = entries.into_iter().map(|entry| (entry.topic, entry.index));
-            return refuse_as_a_whole(&terms, places, error);
-        }
+        Err(error) => return refuse_as_a_whole(terms, entries, error),
     };
-    let writer = match verify::writer(&terms, transactional_id.as_deref(), &parts) {
+    let writer = match verify::writer(&terms, transactional_id, &parts) {
         Ok(writer) => writer,
-        Err(error) => {
-            let places = parts.into_iter().map(|part| (part.topic, part.index));
-            return refuse_as_a_whole(&terms, places, error);
-        }
+        Err(error) => return refuse_as_a_whole(terms, entries, error),
     };
+    let mut answers = Answers::new(entries.topics);
     if let Some(writer) = writer {
         let unvouched = verify::demands(&terms, &writer, &mut parts);
         if !unvouched.is_empty() {
             return Handled::Alone(Box::pin(async move {
                 verify::vouch(&terms, &writer, &mut parts, unvouched).await;
-                match answer(&terms, append_all(&terms, parts)) {
+                append_all(&terms, parts, &mut answers);
+                match answer(terms, answers) {
                     Handled::Now(frame) => Ok(frame),
                     Handled::Later(later) | Handled::Alone(later) => later.await,
                     Handled::Silent => Ok(Frame::new()),
@@ -97,56 +89,48 @@ pub fn run(ctx: &Ctx<'_>, body: Bytes) -> Handled {
             }));
         }
     }
-    answer(&terms, append_all(&terms, parts))
+    append_all(&terms, parts, &mut answers);
+    answer(terms, answers)
 }
 
-fn append_all(terms: &Terms, parts: Vec<Part>) -> Vec<Answer> {
-    parts
-        .into_iter()
-        .map(|part| append::append(terms, part))
-        .collect()
+fn append_all(terms: &Terms, parts: Vec<Part>, answers: &mut Answers) {
+    for part in parts {
+        append::append(terms, part, answers);
+    }
 }
 
-fn refuse_as_a_whole(
-    terms: &Terms,
-    places: impl Iterator<Item = (klamm_codec::TopicRef, i32)>,
-    error: ErrorCode,
-) -> Handled {
-    let refused = places.map(|(topic, index)| Answer::refused_as_a_whole(topic, index, error));
-    answer(terms, refused.collect())
+fn refuse_as_a_whole(terms: Terms, request: Entries, error: ErrorCode) -> Handled {
+    let mut answers = Answers::new(request.topics);
+    for entry in request.entries {
+        let refusal = Refusal {
+            message: errors::message_of_whole_request(error),
+            ..error.into()
+        };
+        answers.refuse(entry.place, refusal);
+    }
+    answer(terms, answers)
 }
 
 /// Answers when the acks that were asked for are there.
-fn answer(terms: &Terms, mut answers: Vec<Answer>) -> Handled {
+fn answer(terms: Terms, mut answers: Answers) -> Handled {
     if terms.acks == 0 {
-        return match answers.iter().find_map(|answer| answer.error) {
+        return match answers.first_error() {
             Some(error) => Handled::Close(format!("produce with acks=0 failed: {error}")),
             None => Handled::Silent,
         };
     }
     let (version, correlation_id, timeout) = (terms.version, terms.correlation_id, terms.timeout);
-    if terms.acks != ACKS_ALL || answers.iter().all(Answer::is_committed) {
-        return match answer::encode(answers, version, correlation_id) {
+    if answers.are_committed() {
+        return match answers.encode(version, correlation_id) {
             Ok(frame) => Handled::Now(frame),
             Err(reason) => Handled::Close(reason),
         };
     }
     Handled::Later(Box::pin(async move {
-        wait_for_commits(&mut answers, timeout).await;
-        answer::encode(answers, version, correlation_id)
+        let in_time = tokio::time::timeout(timeout, answers.await_commits()).await;
+        if in_time.is_err() {
+            answers.time_out();
+        }
+        answers.encode(version, correlation_id)
     }))
-}
-
-/// Waits until all batches are committed; what is not by then timed out.
-async fn wait_for_commits(answers: &mut [Answer], timeout: Duration) {
-    let all_committed = async {
-        for answer in &mut *answers {
-            answer.await_commit().await;
-        }
-    };
-    if tokio::time::timeout(timeout, all_committed).await.is_err() {
-        for answer in answers.iter_mut().filter(|answer| !answer.is_committed()) {
-            answer.fail(ErrorCode::RequestTimedOut);
-        }
-    }
 }

@@ -1,31 +1,47 @@
 //! From a produce request to partitions and batches, before anything is written.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry::{Occupied, Vacant};
 
 use bytes::Bytes;
-use klamm_codec::{ProduceRequest, TopicRef};
-use klamm_log_store::batch;
+use klamm_codec::{ProduceTopic, TopicRef};
+use klamm_log_store::batch::{self, OnlyBatch};
 use klamm_log_store::partition::Verification;
 
 use super::append::Refusal;
 use super::{FIRST_ZSTD_VERSION, Terms};
+use crate::cluster::ClusterImage;
 use crate::errors::{self, ErrorCode};
 use crate::partitions::Hosted;
+
+/// The partitions of a request, each once.
+#[derive(Debug)]
+pub(super) struct Entries {
+    /// The topics that entries are of, each once.
+    pub topics: Vec<TopicRef>,
+    /// In the order of the request.
+    pub entries: Vec<Entry>,
+}
 
 /// One partition's part of a request, as it was sent.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub topic: TopicRef,
-    pub index: i32,
+    pub place: Place,
     pub records: Bytes,
+}
+
+/// A partition in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Place {
+    /// Which of [`Entries::topics`].
+    pub topic: usize,
+    /// The partition's own index.
+    pub index: i32,
 }
 
 /// One partition's part of a request, as it can be carried out.
 #[derive(Debug)]
 pub(super) struct Part {
-    pub topic: TopicRef,
-    pub index: i32,
+    pub place: Place,
     pub prepared: Result<Ready, Refusal>,
 }
 
@@ -33,36 +49,83 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) struct Ready {
     pub hosted: Hosted,
-    pub batch: Bytes,
+    pub batch: OnlyBatch,
     pub verification: Verification,
 }
 
 /// The partitions of a request, each once: of two entries for one partition Kafka keeps the later.
-pub(super) fn once_each(request: ProduceRequest) -> Vec<Entry> {
-    let is_single = request.topics.len() == 1 && request.topics[0].partitions.len() == 1;
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut places: HashMap<(TopicRef, i32), usize> = HashMap::new();
-    for topic in request.topics {
-        for partition in topic.partitions {
-            let entry = Entry {
-                topic: topic.topic.clone(),
+pub(super) fn once_each(request: Vec<ProduceTopic>) -> Entries {
+    let mut topics = Topics::default();
+    let mut entries = Vec::with_capacity(request.first().map_or(0, |topic| topic.partitions.len()));
+    for topic in request {
+        if topic.partitions.is_empty() {
+            continue;
+        }
+        let place_of_topic = topics.place(topic.topic);
+        entries.extend(topic.partitions.into_iter().map(|partition| Entry {
+            place: Place {
+                topic: place_of_topic,
                 index: partition.index,
-                records: partition.records.unwrap_or_default(),
-            };
-            if is_single {
-                entries.push(entry);
-                continue;
-            }
-            match places.entry((topic.topic.clone(), partition.index)) {
-                Occupied(place) => entries[*place.get()] = entry,
-                Vacant(place) => {
-                    place.insert(entries.len());
-                    entries.push(entry);
-                }
-            }
+            },
+            records: partition.records.unwrap_or_default(),
+        }));
+    }
+    if has_repeated(&entries) {
+        entries = keep_later(entries);
+    }
+    Entries {
+        topics: topics.in_order,
+        entries,
+    }
+}
+
+/// Gives each topic a number, the same one when it comes again.
+#[derive(Default)]
+struct Topics {
+    in_order: Vec<TopicRef>,
+    places: HashMap<TopicRef, usize>,
+}
+
+impl Topics {
+    fn place(&mut self, topic: TopicRef) -> usize {
+        let next = self.in_order.len();
+        if next == 0 {
+            // Most requests have one topic, which need not be found again.
+            self.in_order.push(topic);
+            return next;
+        }
+        if self.places.is_empty() {
+            self.places.insert(self.in_order[0].clone(), 0);
+        }
+        let place = *self.places.entry(topic.clone()).or_insert(next);
+        if place == next {
+            self.in_order.push(topic);
+        }
+        place
+    }
+}
+
+fn has_repeated(entries: &[Entry]) -> bool {
+    if entries.len() < 2 {
+        return false;
+    }
+    let mut places: Vec<Place> = entries.iter().map(|entry| entry.place).collect();
+    places.sort_unstable();
+    places.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// Puts the last entry of each partition in the place of the first.
+fn keep_later(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
+    let mut seen: HashMap<Place, usize> = HashMap::new();
+    for entry in entries {
+        let at = *seen.entry(entry.place).or_insert(kept.len());
+        match kept.get_mut(at) {
+            Some(earlier) => *earlier = entry,
+            None => kept.push(entry),
         }
     }
-    entries
+    kept
 }
 
 /// Transactional records need a transactional id. Kafka looks at all partitions for this, until it finds the first
@@ -88,55 +151,54 @@ pub(super) fn refuse_transactional(
     Ok(())
 }
 
-/// Finds every partition and its only batch, before any partition is written to.
+/// Finds every partition and its only batch, before any partition is written to. Takes the records out of the entries,
+/// so that from here on the batches alone keep the request's memory.
 ///
 /// # Errors
-/// What fails the request as a whole, with the entries as they were.
-pub(super) fn prepare(
-    terms: &Terms,
-    entries: Vec<Entry>,
-) -> Result<Vec<Part>, (Vec<Entry>, ErrorCode)> {
+/// What fails the request as a whole.
+pub(super) fn prepare(terms: &Terms, request: &mut Entries) -> Result<Vec<Part>, ErrorCode> {
     let allows_zstd = terms.version >= FIRST_ZSTD_VERSION;
-    let mut prepared = Vec::with_capacity(entries.len());
-    for entry in &entries {
-        let hosted = match find(terms, &entry.topic, entry.index) {
-            Ok(hosted) => hosted,
-            Err(error) => {
-                prepared.push(Err(error.into()));
-                continue;
-            }
+    let image = terms.broker.image();
+    let mut parts = Vec::with_capacity(request.entries.len());
+    for entry in &mut request.entries {
+        let records = std::mem::take(&mut entry.records);
+        let topic = &request.topics[entry.place.topic];
+        let prepared = match find(terms, &image, topic, entry.place.index) {
+            Ok(hosted) => match batch::only_batch(records, allows_zstd) {
+                Ok(batch) => Ok(Ready {
+                    hosted,
+                    batch,
+                    verification: Verification::NotRequired,
+                }),
+                Err(error) if error.fails_request() => {
+                    return Err(errors::of_request_error(&error));
+                }
+                Err(error) => Err(errors::of_request_error(&error).into()),
+            },
+            Err(error) => Err(error.into()),
         };
-        match batch::only_batch(entry.records.clone(), allows_zstd) {
-            Ok(batch) => prepared.push(Ok(Ready {
-                hosted,
-                batch,
-                verification: Verification::NotRequired,
-            })),
-            Err(error) if error.fails_request() => {
-                return Err((entries, errors::of_request_error(&error)));
-            }
-            Err(error) => prepared.push(Err(errors::of_request_error(&error).into())),
-        }
-    }
-    // From here on the batches alone keep the request's memory.
-    Ok(entries
-        .into_iter()
-        .zip(prepared)
-        .map(|(entry, prepared)| Part {
-            topic: entry.topic,
-            index: entry.index,
+        parts.push(Part {
+            place: entry.place,
             prepared,
-        })
-        .collect())
+        });
+    }
+    Ok(parts)
 }
 
-fn find(terms: &Terms, topic: &TopicRef, index: i32) -> Result<Hosted, ErrorCode> {
-    let image = terms.broker.metadata.image();
+fn find(
+    terms: &Terms,
+    image: &ClusterImage,
+    topic: &TopicRef,
+    index: i32,
+) -> Result<Hosted, ErrorCode> {
     let topic = match topic {
         TopicRef::Name(name) => image
             .topic(name)
             .ok_or(ErrorCode::UnknownTopicOrPartition)?,
         TopicRef::Id(id) => image.topic_by_id(*id).ok_or(ErrorCode::UnknownTopicId)?,
     };
-    terms.broker.hosted(topic, index)
+    let broker = &terms.broker;
+    broker
+        .partitions
+        .hosted(image, topic, index, &broker.configs)
 }

@@ -107,16 +107,19 @@ pub(super) async fn vouch(
 /// Kafka.
 fn transactional_header(part: &Part) -> Option<BatchHeader> {
     let ready = part.prepared.as_ref().ok()?;
-    BatchHeader::parse(&ready.batch)
+    if !ready.batch.is_transactional() {
+        return None;
+    }
+    BatchHeader::parse(ready.batch.bytes())
         .ok()
-        .filter(|header| header.attributes.is_transactional() && header.producer_id.is_some())
+        .filter(|header| header.producer_id.is_some())
 }
 
 fn partition(part: &Part) -> Option<TxnPartition> {
     let ready = part.prepared.as_ref().ok()?;
     Some(TxnPartition {
         topic: ready.hosted.topic.name().to_owned(),
-        partition: part.index,
+        partition: part.place.index,
     })
 }
 
