@@ -1,17 +1,17 @@
 //! Stage one of an append: decide, order, queue.
 
-use std::sync::Arc;
-
 use super::marker::{Control, EndTxnMarker};
 use super::plan::SegmentPlan;
 use super::producers::{RememberedBatch, TxnChange, Verdict};
-use super::writer::Queued;
+use super::writer::{Queued, Turn, WriteTerms};
 use super::{
     AbortedTxn, AppendError, Durability, FsyncPolicy, LogOptions, Partition, State, Verification,
     producer_snapshot,
 };
 use crate::Offset;
-use crate::batch::{Batch, BatchHeader, EndMarker, NO_TIMESTAMP_MS, Origin, TimestampType, stamp};
+use crate::batch::{
+    Batch, BatchHeader, EndMarker, NO_TIMESTAMP_MS, Origin, StampedBatch, TimestampType, stamp,
+};
 use crate::engine::IndexPace;
 
 /// How a batch is to be appended.
@@ -122,19 +122,10 @@ impl Partition {
         let stamped = stamp(batch, base_offset, state.leader_epoch);
         let end_offset = stamped.header().end_offset();
         let durability = self.durability(&mut state, options.durability, end_offset);
-        state.queue.push(Queued::Batch {
-            batch: stamped,
-            durability,
-        });
-        if let Some(aborted) = aborted {
-            state.queue.push(Queued::Aborted(aborted));
-        }
         self.ends.assigned(end_offset);
-        let becomes_writer = state.queue.start_writing();
+        let turn = state.queue_batch(stamped, durability, aborted);
         drop(state);
-        if becomes_writer {
-            self.write_out();
-        }
+        self.write_out(turn);
         Ok(Appended {
             base_offset,
             last_offset: end_offset.plus(-1),
@@ -227,6 +218,32 @@ impl State {
         self.plan = SegmentPlan::begin(base, now_ms);
     }
 
+    /// Puts a batch behind everything that was appended before. Returns what its appender has to write now.
+    fn queue_batch(
+        &mut self,
+        batch: StampedBatch,
+        durability: Durability,
+        aborted: Option<AbortedTxn>,
+    ) -> Turn {
+        if aborted.is_none() && self.queue.is_idle() {
+            self.queue.start_writing();
+            return Turn::Alone {
+                batch,
+                durability,
+                terms: WriteTerms::of(&self.options),
+            };
+        }
+        self.queue.push(Queued::Batch { batch, durability });
+        if let Some(aborted) = aborted {
+            self.queue.push(Queued::Aborted(aborted));
+        }
+        if self.queue.start_writing() {
+            Turn::Queue
+        } else {
+            Turn::Nothing
+        }
+    }
+
     /// The first batch of an epoch takes the epoch's start along.
     fn queue_epochs(&mut self) {
         if !self.are_epochs_saved {
@@ -241,7 +258,7 @@ impl State {
     }
 }
 
-pub(super) fn index_pace(options: &Arc<LogOptions>) -> IndexPace {
+pub(super) fn index_pace(options: &LogOptions) -> IndexPace {
     IndexPace {
         interval_bytes: options.index_interval_bytes,
     }

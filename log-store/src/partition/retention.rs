@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use super::writer::Turn;
 use super::{DeleteRecordsError, LogOptions, Offline, Partition};
 use crate::Offset;
 use crate::engine::SegmentStat;
@@ -95,7 +96,7 @@ impl Partition {
         let becomes_writer = state.queue.start_writing();
         drop(state);
         if becomes_writer {
-            self.write_out();
+            self.write_out(Turn::Queue);
         }
         drop(self.lock_drained()?);
         Ok(())

@@ -230,6 +230,9 @@ impl Waiters {
     /// The ends have moved, and their new values have been published.
     pub(super) fn moved(&self, moved: &Moved) {
         let mut lists = self.lock();
+        if lists.is_empty() {
+            return;
+        }
         let mut wakers = Vec::new();
         for limit in [
             ReadLimit::HighWatermark,
@@ -305,6 +308,13 @@ impl Lists {
     fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
+    }
+
+    fn is_empty(&self) -> bool {
+        self.committed.is_empty()
+            && self.stable.is_empty()
+            && self.written.is_empty()
+            && self.fetches.is_empty()
     }
 
     fn reached(&mut self, limit: ReadLimit) -> &mut BTreeMap<(Offset, u64), Waker> {

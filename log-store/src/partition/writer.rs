@@ -15,6 +15,7 @@ use super::{
 };
 use crate::Offset;
 use crate::batch::StampedBatch;
+use crate::engine::IndexPace;
 use crate::syncer::SyncTarget;
 
 /// Bytes of batches that may be queued while somebody writes. An append that finds more waits for
@@ -56,7 +57,12 @@ impl WriteQueue {
         self.items.push(item);
     }
 
-    /// Whether the caller must now call [`Partition::write_out`].
+    /// Whether nothing is queued and nobody writes.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.is_writing && self.items.is_empty()
+    }
+
+    /// Whether the caller is the writer from now on.
     pub(super) fn start_writing(&mut self) -> bool {
         !std::mem::replace(&mut self.is_writing, true)
     }
@@ -94,11 +100,23 @@ impl Partition {
         Ok(state)
     }
 
-    /// Writes until nothing is queued. Only for whom [`WriteQueue::start_writing`] told to.
-    pub(super) fn write_out(&self) {
+    /// Takes one's turn as the writer, until nothing is queued.
+    pub(super) fn write_out(&self, turn: Turn) {
+        let first = match turn {
+            Turn::Nothing => return,
+            Turn::Queue => None,
+            Turn::Alone {
+                batch,
+                durability,
+                terms,
+            } => Some((Group::of(&batch, durability), batch, terms)),
+        };
         let turn = WriterTurn { partition: self };
+        if let Some((group, batch, terms)) = first {
+            self.write_unless_offline(|| self.write_batches(&[batch], group, terms));
+        }
         loop {
-            let (items, options) = {
+            let (items, terms) = {
                 let mut state = self.lock_any();
                 let items = state.queue.take();
                 if state.queue.waiting_count > 0 {
@@ -108,16 +126,20 @@ impl Partition {
                     state.queue.is_writing = false;
                     break;
                 }
-                (items, Arc::clone(&state.options))
+                (items, WriteTerms::of(&state.options))
             };
-            if self.offline.get().is_some() {
-                continue;
-            }
-            if let Err(error) = self.write_items(items, &options) {
-                self.go_offline(format!("a write failed: {error}"));
-            }
+            self.write_unless_offline(|| self.write_items(items, terms));
         }
         std::mem::forget(turn);
+    }
+
+    fn write_unless_offline(&self, write: impl FnOnce() -> io::Result<()>) {
+        if self.offline.get().is_some() {
+            return;
+        }
+        if let Err(error) = write() {
+            self.go_offline(format!("a write failed: {error}"));
+        }
     }
 
     /// Makes durable what the engine has, and tells who waits for it.
@@ -137,40 +159,50 @@ impl Partition {
         self.waiters.moved(&moved);
     }
 
-    fn write_items(&self, items: Vec<Queued>, options: &Arc<LogOptions>) -> io::Result<()> {
+    fn write_items(&self, items: Vec<Queued>, terms: WriteTerms) -> io::Result<()> {
+        let mut batches = Vec::with_capacity(items.len());
         let mut group = Group::default();
         for item in items {
             match item {
-                Queued::Batch { batch, durability } => group.push(batch, durability),
+                Queued::Batch { batch, durability } => {
+                    group.add(&batch, durability);
+                    batches.push(batch);
+                }
                 Queued::Roll {
                     base,
                     producers,
                     now_ms,
                 } => {
-                    self.write_group(&mut group, options)?;
+                    self.write_batches(&batches, std::mem::take(&mut group), terms)?;
+                    batches.clear();
                     self.engine.roll(base, &producers, now_ms)?;
-                    if options.fsync != FsyncPolicy::Never {
+                    if terms.fsync != FsyncPolicy::Never {
                         self.request_sync();
                     }
                 }
                 Queued::Epochs(epochs) => self.engine.save_epochs(&epochs)?,
                 Queued::Aborted(aborted) => {
-                    self.write_group(&mut group, options)?;
+                    self.write_batches(&batches, std::mem::take(&mut group), terms)?;
+                    batches.clear();
                     self.engine.save_aborted(aborted)?;
                 }
             }
         }
-        self.write_group(&mut group, options)
+        self.write_batches(&batches, group, terms)
     }
 
-    fn write_group(&self, group: &mut Group, options: &Arc<LogOptions>) -> io::Result<()> {
-        let Some(last) = group.batches.last() else {
+    /// `group` is what `batches` are together.
+    fn write_batches(
+        &self,
+        batches: &[StampedBatch],
+        group: Group,
+        terms: WriteTerms,
+    ) -> io::Result<()> {
+        let Some(last) = batches.last() else {
             return Ok(());
         };
         let end = last.header().end_offset();
-        let group = std::mem::take(group);
-        self.engine
-            .write(&group.batches, append::index_pace(options))?;
+        self.engine.write(batches, terms.pace)?;
         self.moved(self.ends.wrote(WrittenGroup {
             end,
             bytes: group.bytes,
@@ -181,8 +213,8 @@ impl Partition {
             self.moved(self.ends.synced(durable_end));
         } else if group.durable.is_some() {
             self.request_sync();
-        } else if let Some(flush_ms) = options.flush_ms
-            && options.fsync != FsyncPolicy::Never
+        } else if let Some(flush_ms) = terms.flush_ms
+            && terms.fsync != FsyncPolicy::Never
             && let Some(target) = self.as_target()
         {
             let delay = Duration::from_millis(flush_ms);
@@ -203,16 +235,55 @@ impl Partition {
     }
 }
 
-/// Batches that go out together.
-#[derive(Debug, Default)]
+/// What an appender has to write, once it has let go of the partition's lock.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// Somebody else writes, and will write this too.
+    Nothing,
+    /// Its batch, before anything that is queued meanwhile. The batch of an append that nobody disturbs need not go
+    /// through the queue.
+    Alone {
+        batch: StampedBatch,
+        durability: Durability,
+        terms: WriteTerms,
+    },
+    /// What is queued.
+    Queue,
+}
+
+/// What the log's settings mean for a write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WriteTerms {
+    pace: IndexPace,
+    fsync: FsyncPolicy,
+    flush_ms: Option<u64>,
+}
+
+impl WriteTerms {
+    pub(super) fn of(options: &LogOptions) -> WriteTerms {
+        WriteTerms {
+            pace: append::index_pace(options),
+            fsync: options.fsync,
+            flush_ms: options.flush_ms,
+        }
+    }
+}
+
+/// What batches that go out together amount to.
+#[derive(Clone, Copy, Debug, Default)]
 struct Group {
-    batches: Vec<StampedBatch>,
     bytes: u64,
     durable: Option<DurableSpan>,
 }
 
 impl Group {
-    fn push(&mut self, batch: StampedBatch, durability: Durability) {
+    fn of(batch: &StampedBatch, durability: Durability) -> Group {
+        let mut group = Group::default();
+        group.add(batch, durability);
+        group
+    }
+
+    fn add(&mut self, batch: &StampedBatch, durability: Durability) {
         if durability == Durability::Durable {
             let end = batch.header().end_offset();
             let span = self.durable.get_or_insert(DurableSpan {
@@ -223,7 +294,6 @@ impl Group {
             span.end = end;
         }
         self.bytes += batch.total_bytes() as u64;
-        self.batches.push(batch);
     }
 }
 

@@ -133,8 +133,11 @@ impl Managed {
     /// # Errors
     /// Those of the disk; `NotFound` when the path leads to another file by now.
     pub(super) fn file(self: &Arc<Managed>) -> io::Result<Arc<File>> {
+        self.file_of(self.lock())
+    }
+
+    fn file_of(self: &Arc<Managed>, mut state: MutexGuard<'_, State>) -> io::Result<Arc<File>> {
         self.is_used.store(true, Ordering::Relaxed);
-        let mut state = self.lock();
         if let Some(file) = &state.file {
             return Ok(Arc::clone(file));
         }
@@ -155,9 +158,10 @@ impl Managed {
 
     /// The file, to be written.
     pub(super) fn file_to_write(self: &Arc<Managed>) -> io::Result<Arc<File>> {
-        let file = self.file()?;
-        self.lock().is_dirty = true;
-        Ok(file)
+        let mut state = self.lock();
+        // Without the file there is a write that fails, and a sync that need not cover it does no harm.
+        state.is_dirty = true;
+        self.file_of(state)
     }
 
     /// fdatasync.
