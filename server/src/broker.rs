@@ -21,6 +21,7 @@ use crate::cluster::{
 };
 use crate::config::{BrokerConfig, Configs, Overrides};
 use crate::coordinator::{GroupCoordinator, TransactionCoordinator};
+use crate::deadlines::Deadlines;
 use crate::errors::ErrorCode;
 use crate::features;
 use crate::fetch::session::FetchSessions;
@@ -43,6 +44,7 @@ pub struct Broker {
     pub producer_ids: ProducerIds,
     pub fetch_sessions: FetchSessions,
     pub request_memory: Arc<RequestMemory>,
+    pub deadlines: Deadlines,
     /// See [`Broker::lock_topics`].
     pub topic_changes: Mutex<()>,
     /// Held while the broker follows an image.

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod coordinator;
+pub mod deadlines;
 pub mod errors;
 mod features;
 pub mod fetch;

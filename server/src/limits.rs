@@ -4,8 +4,12 @@
 //! reached, a taker waits for memory to come back; when it does not come back within a grace period, the
 //! connection that sits on the most bytes of an incomplete frame loses them, and with them its life. So frames
 //! that never end cannot keep everyone else out.
+//!
+//! What is counted are buffers: one may hold several frames, and it counts until the last of them has been answered.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -19,32 +23,44 @@ const EVICTION_GRACE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct RequestMemory {
     bytes_max: usize,
-    state: Mutex<State>,
+    bytes_used: AtomicUsize,
+    /// How many wait, so that nobody else takes the lock to learn it.
+    waiting_count: AtomicUsize,
+    waiters: Mutex<Vec<Waker>>,
+    connections: Mutex<Connections>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    bytes_used: usize,
-    /// Bytes held by frames that are not complete yet, by permit.
-    incomplete: HashMap<u64, Incomplete>,
-    next_permit: u64,
-    waiters: VecDeque<Waker>,
+struct Connections {
+    last_id: u64,
+    arriving: HashMap<u64, Arc<Arriving>>,
 }
 
-#[derive(Debug)]
-struct Incomplete {
-    bytes: usize,
-    evicted: Arc<Notify>,
+/// What one connection has in memory of frames that are not complete.
+#[derive(Debug, Default)]
+struct Arriving {
+    bytes: AtomicUsize,
+    is_evicted: AtomicBool,
+    evicted: Notify,
 }
 
-/// The memory of one request: grows while its frame arrives, goes back when dropped.
+/// One connection's way to the budget.
 #[derive(Debug)]
-pub struct RequestPermit {
-    memory: Arc<RequestMemory>,
+pub struct ConnectionMemory {
+    budget: Arc<RequestMemory>,
     id: u64,
+    arriving: Arc<Arriving>,
+}
+
+/// The memory of one buffer; it goes back when the last copy is dropped.
+#[derive(Clone)]
+pub struct RequestPermit {
+    _charge: Arc<Charge>,
+}
+
+struct Charge {
+    budget: Arc<RequestMemory>,
     bytes: usize,
-    is_complete: bool,
-    evicted: Arc<Notify>,
 }
 
 /// The memory was given to others: the connection must close.
@@ -57,125 +73,158 @@ impl RequestMemory {
     pub fn new(bytes_max: usize) -> Arc<Self> {
         Arc::new(Self {
             bytes_max,
-            state: Mutex::default(),
+            bytes_used: AtomicUsize::new(0),
+            waiting_count: AtomicUsize::new(0),
+            waiters: Mutex::default(),
+            connections: Mutex::default(),
         })
     }
 
-    /// A permit that holds nothing yet.
-    pub fn permit(self: &Arc<Self>) -> RequestPermit {
-        let mut state = self.lock();
-        state.next_permit += 1;
-        RequestPermit {
-            memory: Arc::clone(self),
-            id: state.next_permit,
-            bytes: 0,
-            is_complete: false,
-            evicted: Arc::new(Notify::new()),
+    /// The part of a new connection, which holds nothing yet.
+    pub fn connection(self: &Arc<Self>) -> ConnectionMemory {
+        let arriving = Arc::new(Arriving::default());
+        let mut connections = lock(&self.connections);
+        connections.last_id += 1;
+        let id = connections.last_id;
+        connections.arriving.insert(id, Arc::clone(&arriving));
+        ConnectionMemory {
+            budget: Arc::clone(self),
+            id,
+            arriving,
         }
     }
 
     /// Bytes held by all requests now.
     pub fn bytes_used(&self) -> usize {
-        self.lock().bytes_used
+        self.bytes_used.load(Ordering::SeqCst)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn evict_largest_incomplete(&self) {
-        let state = self.lock();
-        if let Some(largest) = state
-            .incomplete
-            .values()
-            .max_by_key(|incomplete| incomplete.bytes)
-        {
-            largest.evicted.notify_one();
-        }
-    }
-}
-
-impl RequestPermit {
-    /// Takes `bytes` more, waiting until the budget has them.
-    ///
-    /// # Errors
-    /// [`Evicted`] when this permit's own frame was the one to give way.
-    pub async fn grow(&mut self, bytes: usize) -> Result<(), Evicted> {
-        if self.try_grow(bytes) {
-            return Ok(());
-        }
-        loop {
-            let evicted = Arc::clone(&self.evicted);
-            tokio::select! {
-                biased;
-                () = evicted.notified() => return Err(Evicted),
-                () = self.granted(bytes) => return Ok(()),
-                () = tokio::time::sleep(EVICTION_GRACE) => self.memory.evict_largest_incomplete(),
-            }
-        }
-    }
-
-    /// Resolves when another taker needs the memory of this incomplete frame.
-    pub async fn evicted(&self) {
-        self.evicted.notified().await;
-    }
-
-    /// The frame has arrived in full: from here on it is being served and cannot be evicted.
-    pub fn complete(&mut self) {
-        if !self.is_complete {
-            self.is_complete = true;
-            self.memory.lock().incomplete.remove(&self.id);
-        }
-    }
-
-    fn try_grow(&mut self, bytes: usize) -> bool {
-        let mut state = self.memory.lock();
-        let is_alone = state.bytes_used == self.bytes;
-        if state.bytes_used + bytes > self.memory.bytes_max && !is_alone {
-            return false;
-        }
-        state.bytes_used += bytes;
-        self.bytes += bytes;
-        let incomplete = Incomplete {
-            bytes: self.bytes,
-            evicted: Arc::clone(&self.evicted),
-        };
-        state.incomplete.insert(self.id, incomplete);
-        true
-    }
-
-    async fn granted(&mut self, bytes: usize) {
-        std::future::poll_fn(|context| {
-            if self.try_grow(bytes) {
-                return Poll::Ready(());
-            }
-            self.memory
-                .lock()
-                .waiters
-                .push_back(context.waker().clone());
-            // Memory may have come back between the attempt and the registration.
-            if self.try_grow(bytes) {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
+    /// Takes `bytes` if the budget has them, or if nothing but `own_bytes` is in memory.
+    fn try_take(self: &Arc<Self>, bytes: usize, own_bytes: usize) -> Option<RequestPermit> {
+        let taken = self
+            .bytes_used
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
+                let fits = used.saturating_add(bytes) <= self.bytes_max || used <= own_bytes;
+                fits.then(|| used.saturating_add(bytes))
+            });
+        taken.is_ok().then(|| RequestPermit {
+            _charge: Arc::new(Charge {
+                budget: Arc::clone(self),
+                bytes,
+            }),
         })
-        .await;
     }
-}
 
-impl Drop for RequestPermit {
-    fn drop(&mut self) {
+    async fn take(self: &Arc<Self>, bytes: usize, own_bytes: usize) -> RequestPermit {
+        std::future::poll_fn(|context| {
+            if let Some(permit) = self.try_take(bytes, own_bytes) {
+                return Poll::Ready(permit);
+            }
+            let mut waiters = lock(&self.waiters);
+            waiters.push(context.waker().clone());
+            self.waiting_count.store(waiters.len(), Ordering::SeqCst);
+            drop(waiters);
+            // Memory may have come back between the attempt and the registration.
+            self.try_take(bytes, own_bytes)
+                .map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.bytes_used.fetch_sub(bytes, Ordering::SeqCst);
+        if self.waiting_count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
         let waiters = {
-            let mut state = self.memory.lock();
-            state.bytes_used -= self.bytes;
-            state.incomplete.remove(&self.id);
-            std::mem::take(&mut state.waiters)
+            let mut waiters = lock(&self.waiters);
+            self.waiting_count.store(0, Ordering::SeqCst);
+            std::mem::take(&mut *waiters)
         };
         for waiter in waiters {
             waiter.wake();
         }
     }
+
+    fn evict_largest_incomplete(&self) {
+        let connections = lock(&self.connections);
+        let largest = connections
+            .arriving
+            .values()
+            .map(|arriving| (arriving.bytes.load(Ordering::Relaxed), arriving))
+            .filter(|(bytes, _)| *bytes > 0)
+            .max_by_key(|(bytes, _)| *bytes);
+        if let Some((_, arriving)) = largest {
+            arriving.is_evicted.store(true, Ordering::SeqCst);
+            arriving.evicted.notify_one();
+        }
+    }
+}
+
+impl ConnectionMemory {
+    /// Takes the memory of a buffer for an incomplete frame, waiting until the budget has it. The frame's buffer so far
+    /// is to be given back only after this.
+    ///
+    /// # Errors
+    /// [`Evicted`] when this connection's own frame was the one to give way.
+    pub async fn take(&mut self, bytes: usize) -> Result<RequestPermit, Evicted> {
+        let own_bytes = self.arriving.bytes.load(Ordering::Relaxed);
+        let permit = match self.budget.try_take(bytes, own_bytes) {
+            Some(permit) => permit,
+            None => self.wait_for(bytes, own_bytes).await?,
+        };
+        self.arriving.bytes.store(bytes, Ordering::Relaxed);
+        Ok(permit)
+    }
+
+    async fn wait_for(&self, bytes: usize, own_bytes: usize) -> Result<RequestPermit, Evicted> {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.evicted() => return Err(Evicted),
+                permit = self.budget.take(bytes, own_bytes) => return Ok(permit),
+                () = tokio::time::sleep(EVICTION_GRACE) => self.budget.evict_largest_incomplete(),
+            }
+        }
+    }
+
+    /// Resolves when another connection needs the memory of this one's incomplete frame.
+    pub async fn evicted(&self) {
+        while !self.arriving.is_evicted.load(Ordering::SeqCst) {
+            self.arriving.evicted.notified().await;
+        }
+    }
+
+    /// A frame has arrived in full: it is being served and cannot be evicted. `is_followed` tells whether its buffer holds
+    /// the beginning of another one.
+    pub fn completed(&mut self, is_followed: bool) {
+        self.arriving.is_evicted.store(false, Ordering::SeqCst);
+        if !is_followed {
+            self.arriving.bytes.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for ConnectionMemory {
+    fn drop(&mut self) {
+        lock(&self.budget.connections).arriving.remove(&self.id);
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
+impl fmt::Debug for RequestPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestPermit({} bytes)", self._charge.bytes)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -184,41 +233,71 @@ mod tests {
 
     #[tokio::test]
     async fn a_taker_waits_until_memory_comes_back() {
-        // Two permits share 100 bytes: the second gets its 60 only when the first has gone.
-        let memory = RequestMemory::new(100);
-        let mut first = memory.permit();
-        first.grow(60).await.unwrap();
-        first.complete();
-        let mut second = memory.permit();
-        let waiting = tokio::spawn(async move { second.grow(60).await.map(|()| second.bytes) });
+        // Two connections share 100 bytes: the second gets its 60 only when the first has gone.
+        let budget = RequestMemory::new(100);
+        let mut first = budget.connection();
+        let permit = first.take(60).await.unwrap();
+        first.completed(false);
+        let mut second = budget.connection();
+        let waiting = tokio::spawn(async move { second.take(60).await });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
+        drop(permit);
+        let taken = waiting.await.unwrap().unwrap();
+        assert_eq!(budget.bytes_used(), 60);
+        drop(taken);
+        assert_eq!(budget.bytes_used(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_buffer_counts_until_its_last_frame_is_answered() {
+        let budget = RequestMemory::new(100);
+        let mut connection = budget.connection();
+        let first = connection.take(60).await.unwrap();
+        let second = first.clone();
         drop(first);
-        assert_eq!(waiting.await.unwrap(), Ok(60));
-        assert_eq!(memory.bytes_used(), 0);
+        assert_eq!(budget.bytes_used(), 60);
+        drop(second);
+        assert_eq!(budget.bytes_used(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_largest_incomplete_frame_gives_way() {
         // A frame that never ends holds 90 of 100 bytes; a small request still gets through after the grace period.
-        let memory = RequestMemory::new(100);
-        let mut hog = memory.permit();
-        hog.grow(90).await.unwrap();
+        let budget = RequestMemory::new(100);
+        let mut hog = budget.connection();
+        let permit = hog.take(90).await.unwrap();
         let hog = tokio::spawn(async move {
             hog.evicted().await;
+            drop(permit);
         });
-        let mut small = memory.permit();
-        small.grow(50).await.unwrap();
+        let mut small = budget.connection();
+        let taken = small.take(50).await.unwrap();
         hog.await.unwrap();
-        assert_eq!(memory.bytes_used(), 50);
+        assert_eq!(budget.bytes_used(), 50);
+        drop(taken);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_that_became_complete_is_not_evicted() {
+        // The connection was chosen, but its frame arrived before it looked.
+        let budget = RequestMemory::new(100);
+        let mut connection = budget.connection();
+        let _permit = connection.take(90).await.unwrap();
+        budget.evict_largest_incomplete();
+        connection.completed(false);
+        let evicted = tokio::time::timeout(EVICTION_GRACE, connection.evicted());
+        assert!(evicted.await.is_err());
     }
 
     #[tokio::test]
     async fn a_frame_larger_than_the_bound_is_served_alone() {
-        let memory = RequestMemory::new(100);
-        let mut large = memory.permit();
-        large.grow(80).await.unwrap();
-        large.grow(80).await.unwrap();
-        assert_eq!(memory.bytes_used(), 160);
+        let budget = RequestMemory::new(100);
+        let mut large = budget.connection();
+        let first = large.take(80).await.unwrap();
+        let second = large.take(160).await.unwrap();
+        drop(first);
+        assert_eq!(budget.bytes_used(), 160);
+        drop(second);
     }
 }

@@ -9,6 +9,7 @@ use clap::Parser;
 use klamm::api;
 use klamm::args::{Args, Command, ServeArgs};
 use klamm::config::{self, Configs, StorageRoot};
+use klamm::net::{NetworkThreads, Threads};
 use klamm::server::Server;
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -55,18 +56,22 @@ fn serve(args: &ServeArgs) -> Result<(), String> {
         notice.log();
     }
     raise_file_limit();
+    let configs = Configs::new(loaded.settings);
+    let network = NetworkThreads::start(configs.broker().net.threads)
+        .map_err(|error| format!("cannot start the network threads: {error}"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
-    runtime.block_on(run(Configs::new(loaded.settings)))
+    runtime.block_on(run(configs, network.threads()))
 }
 
-async fn run(configs: Configs) -> Result<(), String> {
+async fn run(configs: Configs, threads: Threads) -> Result<(), String> {
     let is_ephemeral = configs.broker().storage == StorageRoot::Ephemeral;
     let mut signals =
         Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let server = Server::start(configs)
+    let server = Server::start(configs, threads)
         .await
         .map_err(|error| error.to_string())?;
     print(&greeting(&server, is_ephemeral))?;

@@ -18,13 +18,16 @@ use crate::cluster::changes;
 use crate::cluster::local::{Durability, LocalMetadataStore, bootstrap_records, upkeep};
 use crate::cluster::record::{RegisterBrokerRecord, RegisterControllerRecord};
 use crate::cluster::{ConfigResource, Endpoint, MetadataRecord, MetadataStore};
-use crate::config::{Configs, FsyncPolicy, Listener as ListenerConfig, Overrides, StorageRoot};
+use crate::config::{
+    Configs, FsyncPolicy, Listener as ListenerConfig, NetworkConfig, Overrides, StorageRoot,
+};
 use crate::coordinator::{GroupCoordinator, TransactionCoordinator};
+use crate::deadlines::Deadlines;
 use crate::features;
 use crate::fetch::session::FetchSessions;
 use crate::limits::RequestMemory;
 use crate::metrics::Metrics;
-use crate::net::{ConnectionCount, ConnectionLimits, Listener};
+use crate::net::{ConnectionCount, ConnectionLimits, Listener, Threads};
 use crate::partitions::Partitions;
 use crate::producer_ids::ProducerIds;
 use crate::storage::{OpenedStorage, Storage};
@@ -113,10 +116,10 @@ impl Server {
     ///
     /// # Errors
     /// When the data directory or a listener's address cannot be had. Nothing is left behind then but the directory.
-    pub async fn start(configs: Configs) -> Result<Self, StartError> {
+    pub async fn start(configs: Configs, threads: Threads) -> Result<Self, StartError> {
         let config = configs.broker();
         // Addresses first: the mistake that is made most often is told before any file is touched.
-        let listeners = bind_all(&config.listeners, config.net.listen_backlog)?;
+        let listeners = bind_all(&config.listeners, &config.net)?;
         let addresses: Vec<_> = listeners
             .iter()
             .map(|listener| (listener.name.clone(), listener.local))
@@ -154,7 +157,7 @@ impl Server {
             let checking = move || broker.open_all_logs();
             server.broker.background.tasks.spawn_blocking(checking);
         }
-        server.accept(listeners);
+        server.accept(listeners, &threads);
         if let Some(listener) = metrics {
             let broker = Arc::clone(&server.broker);
             server.broker.spawn(crate::metrics::serve(listener, broker));
@@ -182,7 +185,7 @@ impl Server {
         }
     }
 
-    fn accept(&self, listeners: Vec<Listener>) {
+    fn accept(&self, listeners: Vec<Listener>, threads: &Threads) {
         let Background { tasks, shutdown } = &self.broker.background;
         let config = self.broker.config();
         let count = Arc::new(ConnectionCount::default());
@@ -193,7 +196,15 @@ impl Server {
         };
         for listener in listeners {
             let (broker, count) = (Arc::clone(&self.broker), Arc::clone(&count));
-            let run = listener.run(broker, count, limits, tasks.clone(), shutdown.clone());
+            let (threads, tasks) = (threads.clone(), tasks.clone());
+            let run = listener.run(
+                broker,
+                count,
+                limits,
+                threads,
+                tasks.clone(),
+                shutdown.clone(),
+            );
             tasks.spawn(run);
         }
     }
@@ -299,6 +310,7 @@ impl Opening {
             producer_ids: ProducerIds::default(),
             fetch_sessions: FetchSessions::new(config.fetch_sessions_max),
             request_memory: RequestMemory::new(config.net.request_memory_bytes_max),
+            deadlines: Deadlines::default(),
             topic_changes: Mutex::default(),
             following: Mutex::default(),
             background: Background::default(),
@@ -436,12 +448,15 @@ fn controller_endpoints(listeners: &[Endpoint]) -> Vec<Endpoint> {
         .collect()
 }
 
-fn bind_all(listeners: &[ListenerConfig], backlog: i32) -> Result<Vec<Listener>, StartError> {
+fn bind_all(
+    listeners: &[ListenerConfig],
+    net: &NetworkConfig,
+) -> Result<Vec<Listener>, StartError> {
     listeners
         .iter()
         .map(|listener| {
             let address = resolve(listener)?;
-            Listener::bind(&listener.name, address, backlog).map_err(|error| StartError::Bind {
+            Listener::bind(&listener.name, address, net).map_err(|error| StartError::Bind {
                 listener: listener.name.clone(),
                 address,
                 error,

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,12 +10,14 @@ use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    ApiVersionsRequest, BrokerId, CreateTopicsRequest, FetchRequest, FetchResponse, ProduceRequest,
-    TopicName,
+    ApiKey, ApiVersionsRequest, BrokerId, CreateTopicsRequest, FetchRequest, FetchResponse,
+    ProduceRequest, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
+use klamm::net::NetworkThreads;
 use klamm_log_store::batch::{BatchBuilder, BatchSettings};
-use support::{Client, SOON, broker};
+use support::{Client, SOON, broker, broker_on, frame};
+use tokio::io::AsyncWriteExt;
 
 fn topic() -> TopicName {
     TopicName(StrBytes::from_static_str("orders"))
@@ -124,6 +127,142 @@ async fn a_waiting_fetch_is_woken_by_an_append() {
     let (_, response) = consumer.receive::<FetchRequest>(4).await;
     assert_eq!(record_bytes(&response), batch("wake up").len());
     assert!(started.elapsed() < SOON);
+    server.stop().await;
+}
+
+/// Consumers that each have two fetches on their way, for the records at `offset` and after it, and a producer that brings
+/// them: each consumer gets its answers, in order, whoever finishes them.
+async fn feed_waiting_consumers(address: SocketAddr, consumers: &mut [Client], rounds: i64) {
+    let mut producer = Client::connect(address).await;
+    for round in 0..rounds {
+        let (first, second) = (2 * round, 2 * round + 1);
+        let mut sent = Vec::new();
+        for consumer in &mut *consumers {
+            sent.push((
+                consumer.send(4, &fetch(first, 60_000)).await,
+                consumer.send(4, &fetch(second, 60_000)).await,
+            ));
+        }
+        producer.call(7, &produce("the first", 1)).await;
+        for (consumer, (sent, _)) in consumers.iter_mut().zip(&sent) {
+            let (received, response) = consumer.receive::<FetchRequest>(4).await;
+            assert_eq!(received, *sent);
+            assert_eq!(record_bytes(&response), batch("the first").len());
+        }
+        producer.call(7, &produce("and another", -1)).await;
+        for (consumer, (_, sent)) in consumers.iter_mut().zip(&sent) {
+            let (received, response) = consumer.receive::<FetchRequest>(4).await;
+            assert_eq!(received, *sent);
+            assert_eq!(record_bytes(&response), batch("and another").len());
+        }
+    }
+}
+
+#[test]
+fn an_append_answers_every_waiting_fetch_on_every_thread() {
+    // More consumers than an appending connection answers itself, spread over three network threads.
+    let network = NetworkThreads::start(3).expect("threads");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let (server, address) = broker_on(network.threads(), &[]).await;
+        let mut consumers = Vec::new();
+        for _ in 0..30 {
+            consumers.push(Client::connect(address).await);
+        }
+        create_topic(&mut consumers[0]).await;
+        feed_waiting_consumers(address, &mut consumers, 20).await;
+        server.stop().await;
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_hung_up_while_it_waited_hurts_nobody() {
+    let (server, address) = broker(&[]).await;
+    let mut consumers = vec![Client::connect(address).await];
+    create_topic(&mut consumers[0]).await;
+    let mut gone = Client::connect(address).await;
+    gone.send(4, &fetch(0, 60_000)).await;
+    drop(gone);
+    feed_waiting_consumers(address, &mut consumers, 3).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiting_fetch_whose_client_will_send_no_more_is_still_answered() {
+    // The client closes its side for writing while the fetch waits.
+    let (server, address) = broker(&[]).await;
+    let (mut consumer, mut producer) = (
+        Client::connect(address).await,
+        Client::connect(address).await,
+    );
+    create_topic(&mut producer).await;
+    consumer.send(4, &fetch(0, 60_000)).await;
+    consumer.stream.shutdown().await.expect("half a close");
+    producer.call(7, &produce("the last", 1)).await;
+    let (_, response) = consumer.receive::<FetchRequest>(4).await;
+    assert_eq!(record_bytes(&response), batch("the last").len());
+    consumer.expect_closed().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiting_fetch_gets_a_large_answer_in_full() {
+    // Too large to be copied, and larger than the socket takes at once while nobody reads.
+    let (server, address) = broker(&["socket.send.buffer.bytes=16384"]).await;
+    let (mut consumer, mut producer) = (
+        Client::connect(address).await,
+        Client::connect(address).await,
+    );
+    create_topic(&mut producer).await;
+    consumer.send(4, &fetch(0, 60_000)).await;
+    let value = "large".repeat(100_000);
+    producer.call(7, &produce(&value, 1)).await;
+    let (_, response) = consumer.receive::<FetchRequest>(4).await;
+    assert_eq!(record_bytes(&response), batch(&value).len());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_connection_ends_though_its_last_answer_was_sent_by_another() {
+    let (server, address) = broker(&["connections.max.idle.ms=300"]).await;
+    let (mut consumer, mut producer) = (
+        Client::connect(address).await,
+        Client::connect(address).await,
+    );
+    create_topic(&mut producer).await;
+    consumer.send(4, &fetch(0, 60_000)).await;
+    producer.call(7, &produce("only one", 1)).await;
+    consumer.receive::<FetchRequest>(4).await;
+    consumer.expect_closed().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_leave_before_a_bad_request_ends_the_connection() {
+    // Three good requests and one of an unknown API arrive together.
+    let (server, address) = broker(&[]).await;
+    let mut client = Client::connect(address).await;
+    create_topic(&mut client).await;
+    let mut together = Vec::new();
+    for id in 1..=3 {
+        together.extend(frame(ApiKey::Produce as i16, 7, id, &produce("good", 1)));
+    }
+    let mut unknown = frame(
+        ApiKey::ApiVersions as i16,
+        0,
+        4,
+        &ApiVersionsRequest::default(),
+    )
+    .to_vec();
+    unknown[4..6].copy_from_slice(&9_999_i16.to_be_bytes());
+    together.extend(unknown);
+    client.stream.write_all(&together).await.expect("it leaves");
+    for id in 1..=3 {
+        let (received, response) = client.receive::<ProduceRequest>(7).await;
+        assert_eq!(received, id);
+        assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    }
+    client.expect_closed().await;
     server.stop().await;
 }
 

@@ -351,7 +351,7 @@ impl Definition {
 
 /// Why a config is inert.
 pub mod reason {
-    pub const RUNTIME_THREADS: &str = "Klamm's runtime sizes its own threads";
+    pub const RUNTIME_THREADS: &str = "klamm.network.threads says how many threads Klamm has";
     pub const OWN_BUFFERS: &str = "Klamm sizes its own buffers and queues";
     pub const OWN_METRICS: &str = "Klamm's metrics have a shape of their own";
     pub const OWN_METADATA_LOG: &str = "Klamm sizes its own metadata log";

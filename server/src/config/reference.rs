@@ -200,7 +200,7 @@ mod tests {
             "\nnum.partitions\n    int, default 1, changes with a restart\n    Takes a 32-bit whole number of at least 1.\n",
             "\nretention.ms\n    long, default 604800000, else from log.retention.ms, log.retention.minutes, log.retention.hours\n",
             "\nmax.connections\n    int, default 2147483647, dynamic (cluster-wide)\n",
-            "\n    No effect: Klamm's runtime sizes its own threads.\n",
+            "\n    No effect: klamm.network.threads says how many threads Klamm has.\n",
         ] {
             assert!(plain.contains(expected), "{expected}");
         }

@@ -21,9 +21,11 @@ use klamm_codec::{
 };
 use klamm_log_store::Slice;
 use klamm_log_store::partition::ReadLimit;
+use tokio::time::Instant;
 
 use crate::api::{CloseReason, Ctx, Frame, Handled};
 use crate::broker::Broker;
+use crate::deadlines::Deadlines;
 use crate::errors::{self, ErrorCode};
 use crate::fetch::plan::{self, Limits, PartitionAnswer, Round, Target};
 use crate::fetch::session::{FetchContext, NO_SESSION, PartitionKey, Wanted};
@@ -72,7 +74,9 @@ pub fn run(ctx: &Ctx<'_>, body: Bytes) -> Handled {
     }
     let wait_max = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     Handled::Later(Box::pin(async move {
-        let round = long_poll(&targets, limits, round, bytes_min, wait_max).await;
+        let deadline = Instant::now() + wait_max;
+        let deadlines = &answering.broker.deadlines;
+        let round = long_poll(&targets, limits, round, bytes_min, deadlines, deadline).await;
         answering.encode(round.answers.into_iter().chain(failed).collect())
     }))
 }
@@ -83,12 +87,12 @@ async fn long_poll(
     limits: Limits,
     mut round: Round,
     bytes_min: u64,
-    wait_max: Duration,
+    deadlines: &Deadlines,
+    deadline: Instant,
 ) -> Round {
-    let deadline = tokio::time::Instant::now() + wait_max;
     loop {
         let wait = plan::wait(targets, limits, &round, bytes_min);
-        let timed_out = tokio::time::timeout_at(deadline, wait).await.is_err();
+        let timed_out = deadlines.before(deadline, wait).await.is_err();
         round = plan::read(targets, limits);
         if timed_out || round.is_urgent || round.readable_bytes >= bytes_min {
             return round;

@@ -9,6 +9,7 @@ use klamm_codec::{RequestHeader, ResponseBody, encode_response};
 use crate::api::{ConnectionFacts, Ctx, Reply};
 use crate::broker::Broker;
 use crate::config::{self, Configs, Sources};
+use crate::net::Threads;
 use crate::server::Server;
 
 /// An ephemeral broker with node id 1, and a client's connection to it.
@@ -30,7 +31,7 @@ impl TestBroker {
             ..Sources::default()
         };
         let loaded = config::load(&sources).expect("the settings are valid");
-        let server = Server::start(Configs::new(loaded.settings))
+        let server = Server::start(Configs::new(loaded.settings), Threads::current())
             .await
             .expect("a port of the loopback is free");
         let (listener, local) = server.addresses[0].clone();

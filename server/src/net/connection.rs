@@ -6,13 +6,12 @@
 //! request and its answer; so a client never sees effects out of order.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
-use klamm_codec::{RequestPrefix, peek_request};
+use klamm_codec::{RequestPrefix, Segment, peek_request};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::Instant;
@@ -20,11 +19,23 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::frame_reader::{FrameReader, ReadError, RequestFrame};
+use super::parked::{Made, Making, Parked, Woken};
+use super::poll_once;
 use super::send::send;
 use crate::api::{self, CloseReason, ConnectionFacts, Ctx, Frame, Handled};
 use crate::broker::Broker;
 use crate::handlers::api_versions;
 use crate::limits::RequestPermit;
+
+/// Requests that have arrived together are started before the first of them is answered, up to so many bytes: their
+/// answers then share a system call, and the client's wake. Who sends more at once gets answers in between.
+const TAKEN_IN_BYTES_MAX: usize = 64 * 1024;
+/// Answers that leave together are copied into one buffer of this size.
+const JOINED_BYTES_MAX: usize = 4 * 1024;
+
+/// How many waiting answers of other connections a connection finishes after its own have left; the others are left to
+/// their own threads.
+const FINISHED_FOR_OTHERS_MAX: usize = 8;
 
 /// Limits of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +58,10 @@ struct Due {
 
 enum Answer {
     Ready(Frame),
-    Waiting(Pin<Box<dyn Future<Output = Result<Frame, CloseReason>> + Send>>),
+    Waiting(Making),
+    Parked(Arc<Parked>),
+    /// The connection must end when the answers before it have left.
+    Refused(CloseReason),
 }
 
 /// Why a connection ended, for the log.
@@ -71,16 +85,13 @@ pub async fn serve(
 ) {
     let peer = facts.peer;
     let (read_half, write_half) = stream.into_split();
-    let reader = FrameReader::new(
-        read_half,
-        Arc::clone(&broker.request_memory),
-        limits.frame_bytes_max,
-    );
+    let reader = FrameReader::new(read_half, &broker.request_memory, limits.frame_bytes_max);
     let connection = Connection {
         broker,
         facts: Arc::new(facts),
-        writer: write_half,
+        writer: Arc::new(write_half),
         due: VecDeque::new(),
+        woken: Woken::default(),
         limits,
     };
     match connection.run(reader, shutdown).await {
@@ -107,8 +118,10 @@ pub async fn serve(
 struct Connection {
     broker: Arc<Broker>,
     facts: Arc<ConnectionFacts>,
-    writer: OwnedWriteHalf,
+    writer: Arc<OwnedWriteHalf>,
     due: VecDeque<Due>,
+    /// Other connections' answers that the requests of this one have woken.
+    woken: Woken,
     limits: ConnectionLimits,
 }
 
@@ -117,35 +130,43 @@ impl Connection {
         let mut held: Option<RequestFrame> = None;
         let mut idle_deadline = Instant::now() + self.limits.idle_max;
         let idle = tokio::time::sleep_until(idle_deadline);
-        tokio::pin!(idle);
+        let stopped = shutdown.cancelled();
+        tokio::pin!(idle, stopped);
         loop {
+            let (has_started, taken_in) = self.take_in(&mut reader, &mut held).await;
+            if has_started {
+                idle_deadline = Instant::now() + self.limits.idle_max;
+            }
             if let Err(end) = self.write_ready().await {
                 return end;
             }
-            if let Some(frame) = held.take_if(|frame| self.may_start(frame)) {
-                if let Err(end) = self.start(frame) {
-                    return end;
-                }
+            self.woken.finish(FINISHED_FOR_OTHERS_MAX);
+            match taken_in {
+                Ok(()) => {}
+                Err(End::PeerClosed) => return self.drain().await,
+                Err(end) => return end,
+            }
+            if held.as_ref().is_some_and(|frame| self.may_start(frame)) {
                 continue;
             }
-            let may_read = held.is_none() && self.may_read();
+            // A request that comes while an answer is parked shows that the answer has been sent.
+            let may_read = held.is_none() && (self.park() || self.may_read());
             tokio::select! {
                 biased;
-                answer = next_answer(&mut self.due) => match answer {
-                    Ok(frame) => self.due.front_mut().expect("an answer comes from the front").answer = Answer::Ready(frame),
-                    Err(reason) => return End::Refused(reason),
-                },
-                frame = reader.next(), if may_read => match frame {
-                    Ok(frame) => {
-                        idle_deadline = Instant::now() + self.limits.idle_max;
-                        held = Some(frame);
+                made = next_made(&mut self.due, held.is_some()) => {
+                    if let Err(end) = self.made(made) {
+                        return end;
                     }
-                    Err(ReadError::Closed) if self.due.is_empty() => return End::PeerClosed,
-                    // The peer has sent all it wanted to send; what it asked for is still answered.
+                }
+                frame = reader.next(), if may_read => match frame {
+                    Ok(frame) => held = Some(frame),
                     Err(ReadError::Closed) => return self.drain().await,
                     Err(error) => return End::Read(error),
                 },
                 () = idle.as_mut() => {
+                    if let Err(end) = self.look_at_parked() {
+                        return end;
+                    }
                     if !self.due.is_empty() {
                         idle_deadline = Instant::now() + self.limits.idle_max;
                     } else if Instant::now() >= idle_deadline {
@@ -153,7 +174,37 @@ impl Connection {
                     }
                     idle.as_mut().reset(idle_deadline);
                 }
-                () = shutdown.cancelled() => return End::Shutdown,
+                () = stopped.as_mut() => return End::Shutdown,
+            }
+        }
+    }
+
+    /// Starts the requests that have arrived already, so that their answers can leave together, and tells whether there
+    /// were any. Why the connection must end comes after them: what was asked before is still answered.
+    async fn take_in(
+        &mut self,
+        reader: &mut FrameReader,
+        held: &mut Option<RequestFrame>,
+    ) -> (bool, Result<(), End>) {
+        let mut taken_bytes = 0;
+        if let Err(end) = self.look_at_parked() {
+            return (false, Err(end));
+        }
+        loop {
+            if held.is_none() && self.may_read() && taken_bytes < TAKEN_IN_BYTES_MAX {
+                match poll_once(reader.next()).await {
+                    Some(Ok(frame)) => *held = Some(frame),
+                    Some(Err(ReadError::Closed)) => return (taken_bytes > 0, Err(End::PeerClosed)),
+                    Some(Err(error)) => return (taken_bytes > 0, Err(End::Read(error))),
+                    None => {}
+                }
+            }
+            let Some(frame) = held.take_if(|frame| self.may_start(frame)) else {
+                return (taken_bytes > 0, Ok(()));
+            };
+            taken_bytes += frame.bytes.len();
+            if let Err(end) = self.start(frame) {
+                return (true, Err(end));
             }
         }
     }
@@ -169,11 +220,59 @@ impl Connection {
                 && peek_request(&frame.bytes).is_ok_and(|peek| overlaps(peek.api_key))
     }
 
+    /// Parks the answer at the front if it waits, and nothing else is due or may become due before it. Returns whether
+    /// an answer is parked.
+    fn park(&mut self) -> bool {
+        let [due] = self.due.make_contiguous() else {
+            return false;
+        };
+        match std::mem::replace(&mut due.answer, Answer::Ready(Frame::new())) {
+            Answer::Waiting(making) if !due.overlaps => {
+                due.answer = Answer::Parked(Parked::new(making, Arc::clone(&self.writer)));
+                true
+            }
+            answer => {
+                due.answer = answer;
+                matches!(due.answer, Answer::Parked(_))
+            }
+        }
+    }
+
+    /// Somebody else may have finished a parked answer.
+    fn look_at_parked(&mut self) -> Result<(), End> {
+        match self.due.front().map(|due| &due.answer) {
+            Some(Answer::Parked(parked)) => match parked.made() {
+                Some(made) => self.made(made),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes what the answer at the front has come to.
+    fn made(&mut self, made: Made) -> Result<(), End> {
+        match made {
+            Made::Sent => {
+                self.due.pop_front();
+            }
+            Made::Unsent(frame) => {
+                if let Some(due) = self.due.front_mut() {
+                    due.answer = Answer::Ready(frame);
+                }
+            }
+            Made::Failed(reason) => return Err(End::Refused(reason)),
+        }
+        Ok(())
+    }
+
     /// Runs stage one of a request.
     fn start(&mut self, frame: RequestFrame) -> Result<(), End> {
         let peek = peek_request(&frame.bytes).map_err(|error| End::Refused(error.to_string()))?;
         let mut is_alone = false;
-        let answer = match self.dispatch(&peek, frame.bytes) {
+        let mut woken = std::mem::take(&mut self.woken);
+        let handled = woken.collect(|| self.dispatch(&peek, frame.bytes));
+        self.woken = woken;
+        let answer = match handled {
             Handled::Now(answer) => Answer::Ready(answer),
             Handled::Later(answer) => Answer::Waiting(answer),
             Handled::Alone(answer) => {
@@ -223,22 +322,79 @@ impl Connection {
         api.run(&ctx, body)
     }
 
-    /// Writes the answers at the front that are ready.
+    /// Writes the answers at the front that are ready; small ones leave together.
     async fn write_ready(&mut self) -> Result<(), End> {
-        while let Some(Due {
-            answer: Answer::Ready(frame),
-            ..
-        }) = self.due.front_mut()
-        {
-            let frame = std::mem::take(frame);
-            match tokio::time::timeout(self.limits.idle_max, send(&mut self.writer, frame)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(End::Write(error)),
-                Err(_) => return Err(End::Idle),
+        while let Some(mut frame) = self.pop_ready() {
+            // Whatever made this one ready may have made the next one ready as well.
+            self.poll_front().await;
+            if let [Segment::Bytes(first)] = frame.as_slice()
+                && let Some(next) = self.pop_small(first.len())
+            {
+                let mut joined = BytesMut::with_capacity(JOINED_BYTES_MAX);
+                joined.extend_from_slice(first);
+                joined.extend_from_slice(&next);
+                self.poll_front().await;
+                while let Some(next) = self.pop_small(joined.len()) {
+                    joined.extend_from_slice(&next);
+                    self.poll_front().await;
+                }
+                frame = vec![Segment::Bytes(joined.freeze())];
             }
-            self.due.pop_front();
+            self.write(frame).await?;
         }
         Ok(())
+    }
+
+    async fn write(&mut self, frame: Frame) -> Result<(), End> {
+        let mut sending = std::pin::pin!(send((*self.writer).as_ref(), frame));
+        // Nearly always the socket takes it at once, and no timer is needed.
+        let sent = match poll_once(sending.as_mut()).await {
+            Some(sent) => sent,
+            None => match tokio::time::timeout(self.limits.idle_max, sending).await {
+                Ok(sent) => sent,
+                Err(_) => return Err(End::Idle),
+            },
+        };
+        sent.map_err(End::Write)
+    }
+
+    /// The answer at the front, if it is ready.
+    fn pop_ready(&mut self) -> Option<Frame> {
+        let Answer::Ready(frame) = &mut self.due.front_mut()?.answer else {
+            return None;
+        };
+        let frame = std::mem::take(frame);
+        self.due.pop_front();
+        Some(frame)
+    }
+
+    /// The answer at the front, if it is ready and fits behind `bytes` that will leave before it.
+    fn pop_small(&mut self, bytes: usize) -> Option<Bytes> {
+        let Answer::Ready(frame) = &self.due.front()?.answer else {
+            return None;
+        };
+        let [Segment::Bytes(next)] = frame.as_slice() else {
+            return None;
+        };
+        if bytes + next.len() > JOINED_BYTES_MAX {
+            return None;
+        }
+        let next = next.clone();
+        self.due.pop_front();
+        Some(next)
+    }
+
+    /// Looks whether the answer at the front has become ready.
+    async fn poll_front(&mut self) {
+        if let Some(due) = self.due.front_mut()
+            && let Answer::Waiting(waiting) = &mut due.answer
+            && let Some(answer) = poll_once(waiting.as_mut()).await
+        {
+            due.answer = match answer {
+                Ok(frame) => Answer::Ready(frame),
+                Err(reason) => Answer::Refused(reason),
+            };
+        }
     }
 
     /// Answers what is still due after the peer has closed its side.
@@ -250,24 +406,27 @@ impl Connection {
             if self.due.is_empty() {
                 return End::PeerClosed;
             }
-            match next_answer(&mut self.due).await {
-                Ok(frame) => {
-                    self.due
-                        .front_mut()
-                        .expect("an answer comes from the front")
-                        .answer = Answer::Ready(frame)
-                }
-                Err(reason) => return End::Refused(reason),
+            let made = next_made(&mut self.due, true).await;
+            if let Err(end) = self.made(made) {
+                return end;
             }
         }
     }
 }
 
-/// The answer at the front, when it comes; never resolves while nothing is due.
-async fn next_answer(due: &mut VecDeque<Due>) -> Result<Frame, CloseReason> {
+/// What the answer at the front comes to; never resolves while nothing is due. When somebody else has sent a parked one,
+/// it resolves only for whom `awaits_sending`.
+async fn next_made(due: &mut VecDeque<Due>, awaits_sending: bool) -> Made {
     match due.front_mut().map(|due| &mut due.answer) {
-        Some(Answer::Waiting(future)) => future.await,
-        Some(Answer::Ready(frame)) => Ok(std::mem::take(frame)),
+        Some(Answer::Waiting(making)) => match making.await {
+            Ok(frame) => Made::Unsent(frame),
+            Err(reason) => Made::Failed(reason),
+        },
+        Some(Answer::Parked(parked)) => {
+            std::future::poll_fn(|context| parked.poll(context, awaits_sending)).await
+        }
+        Some(Answer::Ready(frame)) => Made::Unsent(std::mem::take(frame)),
+        Some(Answer::Refused(reason)) => Made::Failed(std::mem::take(reason)),
         None => std::future::pending().await,
     }
 }

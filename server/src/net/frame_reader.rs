@@ -1,20 +1,25 @@
 //! Cuts the byte stream of a connection into frames, taking memory only for bytes that have arrived.
 
 use std::io;
+use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
 
-use std::sync::Arc;
+use super::poll_once;
+use crate::limits::{ConnectionMemory, RequestMemory, RequestPermit};
 
-use crate::limits::{RequestMemory, RequestPermit};
-
-/// What a connection takes at once when the first bytes of a frame arrive. Covers nearly every request but Produce,
-/// so that these need one allocation and one read.
-const FIRST_CHUNK_BYTES: usize = 4 * 1024;
+/// What a connection takes at least when the first bytes of a frame arrive. Covers nearly every request but Produce, so
+/// that these need one allocation and one read, and small requests that are sent together share them.
+const FIRST_CHUNK_BYTES: usize = 8 * 1024;
 /// By how much the buffer of a larger frame grows each time the bytes so far have filled it.
 const GROWTH_FACTOR: usize = 4;
+/// A frame is expected to be like the one before it, up to this size: then it needs one buffer, and no copy.
+const EXPECTED_BYTES_MAX: usize = 1024 * 1024;
+/// What is read beyond the expected frame. A read that does not fill its buffer has emptied the socket, and saves the
+/// next one.
+const SPARE_BYTES: usize = 256;
 const LENGTH_BYTES: usize = 4;
 
 /// One request as it came from the socket, without its length prefix.
@@ -43,95 +48,139 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct FrameReader {
     stream: OwnedReadHalf,
-    memory: Arc<RequestMemory>,
+    memory: ConnectionMemory,
     frame_bytes_max: usize,
-    /// Bytes read and not yet cut into frames. Holds no memory while the connection is idle.
+    chunk: Option<Chunk>,
+    /// Size of the frame before, with its length prefix.
+    last_frame_bytes: usize,
+}
+
+/// Bytes read and not yet cut into frames. An idle connection has none.
+#[derive(Debug)]
+struct Chunk {
     buffer: BytesMut,
-    permit: Option<RequestPermit>,
+    permit: RequestPermit,
 }
 
 impl FrameReader {
-    pub fn new(stream: OwnedReadHalf, memory: Arc<RequestMemory>, frame_bytes_max: usize) -> Self {
+    pub fn new(stream: OwnedReadHalf, memory: &Arc<RequestMemory>, frame_bytes_max: usize) -> Self {
         Self {
             stream,
-            memory,
+            memory: memory.connection(),
             frame_bytes_max,
-            buffer: BytesMut::new(),
-            permit: None,
+            chunk: None,
+            last_frame_bytes: 0,
         }
     }
 
     /// The next frame. Safe to drop and call again: bytes read so far are kept.
     pub async fn next(&mut self) -> Result<RequestFrame, ReadError> {
         loop {
-            if let Some(frame) = self.take_complete_frame()? {
-                return Ok(frame);
+            let Some(chunk) = &self.chunk else {
+                self.begin().await?;
+                continue;
+            };
+            let (read, room) = (chunk.buffer.len(), chunk.buffer.capacity());
+            let length = frame_length(&chunk.buffer, self.frame_bytes_max)?;
+            let needed = LENGTH_BYTES + length.unwrap_or(0);
+            if length.is_some() && read >= needed {
+                return Ok(self.take_frame(needed));
             }
-            self.make_room().await?;
+            // What is left of a buffer may be too short for the frame that begins in it.
+            if room < needed && (read == room || room < FIRST_CHUNK_BYTES) {
+                let wanted = self.wanted_room(read, length);
+                if wanted > room {
+                    self.take_room(wanted).await?;
+                }
+            }
             self.read_more().await?;
         }
     }
 
-    fn take_complete_frame(&mut self) -> Result<Option<RequestFrame>, ReadError> {
-        let Some(length) = self.frame_length()? else {
-            return Ok(None);
-        };
-        if self.buffer.len() < LENGTH_BYTES + length {
-            return Ok(None);
+    /// Waits for the first bytes of a frame. Takes memory only when they are there: an idle connection holds none.
+    async fn begin(&mut self) -> Result<(), ReadError> {
+        self.stream.readable().await.map_err(ReadError::Io)?;
+        self.take_room(self.wanted_room(0, None)).await?;
+        let first_read = poll_once(self.read_more()).await;
+        match first_read {
+            Some(result) => result,
+            // There was nothing after all.
+            None => {
+                self.chunk = None;
+                self.memory.completed(false);
+                Ok(())
+            }
         }
-        let mut frame = self.buffer.split_to(LENGTH_BYTES + length).freeze();
-        bytes::Buf::advance(&mut frame, LENGTH_BYTES);
-        let mut permit = self.permit.take().unwrap_or_else(|| self.memory.permit());
-        permit.complete();
-        if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
-        }
-        Ok(Some(RequestFrame {
-            bytes: frame,
-            permit,
-        }))
     }
 
-    fn frame_length(&self) -> Result<Option<usize>, ReadError> {
-        let Some(prefix) = self.buffer.first_chunk::<LENGTH_BYTES>() else {
-            return Ok(None);
-        };
-        klamm_codec::frame_length(*prefix, self.frame_bytes_max)
-            .map(Some)
-            .map_err(ReadError::Length)
+    fn take_frame(&mut self, frame_bytes: usize) -> RequestFrame {
+        let chunk = self.chunk.as_mut().expect("a complete frame is in it");
+        let mut bytes = chunk.buffer.split_to(frame_bytes).freeze();
+        bytes.advance(LENGTH_BYTES);
+        let permit = chunk.permit.clone();
+        let is_followed = !chunk.buffer.is_empty();
+        if !is_followed {
+            self.chunk = None;
+        }
+        self.memory.completed(is_followed);
+        self.last_frame_bytes = frame_bytes;
+        RequestFrame { bytes, permit }
     }
 
-    /// Makes room for at least one byte more of the frame that is arriving.
-    async fn make_room(&mut self) -> Result<(), ReadError> {
-        if self.buffer.capacity() > self.buffer.len() {
-            return Ok(());
-        }
-        if self.buffer.is_empty() {
-            // Wait for the first byte before taking any memory: an idle connection holds none.
-            self.stream.readable().await.map_err(ReadError::Io)?;
-        }
-        let wanted = match self.frame_length()? {
-            Some(length) => (LENGTH_BYTES + length)
-                .min(self.buffer.len().max(FIRST_CHUNK_BYTES) * GROWTH_FACTOR),
-            None => FIRST_CHUNK_BYTES,
+    /// The room for a frame of `length` bytes, where that is known already, of which `read` are there.
+    fn wanted_room(&self, read: usize, length: Option<usize>) -> usize {
+        let expected = self.last_frame_bytes.min(EXPECTED_BYTES_MAX) + SPARE_BYTES;
+        let expected = expected.max(FIRST_CHUNK_BYTES);
+        let Some(length) = length else {
+            return expected;
         };
-        let more = wanted.max(self.buffer.len() + LENGTH_BYTES) - self.buffer.len();
-        let permit = self.permit.get_or_insert_with(|| self.memory.permit());
-        permit.grow(more).await.map_err(|_| ReadError::Evicted)?;
-        self.buffer.reserve(more);
+        let earned = read * GROWTH_FACTOR;
+        (LENGTH_BYTES + length + SPARE_BYTES)
+            .min(earned.max(expected))
+            .max(FIRST_CHUNK_BYTES)
+    }
+
+    /// Goes on in a new buffer.
+    async fn take_room(&mut self, room: usize) -> Result<(), ReadError> {
+        let permit = self
+            .memory
+            .take(room)
+            .await
+            .map_err(|_| ReadError::Evicted)?;
+        let mut buffer = BytesMut::with_capacity(room);
+        if let Some(chunk) = &self.chunk {
+            buffer.extend_from_slice(&chunk.buffer);
+        }
+        self.chunk = Some(Chunk { buffer, permit });
         Ok(())
     }
 
     async fn read_more(&mut self) -> Result<(), ReadError> {
-        let Some(permit) = self.permit.as_ref() else {
-            return read_into(&mut self.stream, &mut self.buffer).await;
+        let Self {
+            stream,
+            memory,
+            chunk: Some(Chunk { buffer, .. }),
+            ..
+        } = self
+        else {
+            return Ok(());
         };
         tokio::select! {
             biased;
-            result = read_into(&mut self.stream, &mut self.buffer) => result,
-            () = permit.evicted() => Err(ReadError::Evicted),
+            result = read_into(stream, buffer) => result,
+            () = memory.evicted() => Err(ReadError::Evicted),
         }
     }
+}
+
+/// The length that a frame announces, once it is there.
+fn frame_length(read: &[u8], frame_bytes_max: usize) -> Result<Option<usize>, ReadError> {
+    let Some(prefix) = read.first_chunk::<LENGTH_BYTES>() else {
+        return Ok(None);
+    };
+    klamm_codec::frame_length(*prefix, frame_bytes_max)
+        .map(Some)
+        .map_err(ReadError::Length)
 }
 
 async fn read_into(stream: &mut OwnedReadHalf, buffer: &mut BytesMut) -> Result<(), ReadError> {

@@ -6,13 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::connection::{ConnectionLimits, serve};
+use super::threads::Threads;
 use crate::api::ConnectionFacts;
 use crate::broker::Broker;
 use crate::config::NetworkConfig;
@@ -98,7 +99,7 @@ impl Listener {
     ///
     /// # Errors
     /// What the system says, e.g. that the address is in use or not of this machine.
-    pub fn bind(name: &str, address: SocketAddr, backlog: i32) -> io::Result<Self> {
+    pub fn bind(name: &str, address: SocketAddr, net: &NetworkConfig) -> io::Result<Self> {
         let socket = Socket::new(
             Domain::for_address(address),
             Type::STREAM,
@@ -110,8 +111,12 @@ impl Listener {
             socket.set_only_v6(false)?;
         }
         socket.set_nonblocking(true)?;
+        // Accepted connections inherit it; set later, it would come after the handshake that tells the peer.
+        if let Some(bytes) = net.receive_buffer_bytes {
+            socket.set_recv_buffer_size(bytes)?;
+        }
         socket.bind(&address.into())?;
-        socket.listen(backlog)?;
+        socket.listen(net.listen_backlog)?;
         let socket = TcpListener::from_std(socket.into())?;
         Ok(Self {
             name: name.to_owned(),
@@ -126,6 +131,7 @@ impl Listener {
         broker: Arc<Broker>,
         count: Arc<ConnectionCount>,
         limits: ConnectionLimits,
+        threads: Threads,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) {
@@ -135,9 +141,9 @@ impl Listener {
                 () = shutdown.cancelled() => return,
             };
             match accepted {
-                Ok((stream, peer)) => {
-                    self.admit(stream, peer, &broker, &count, limits, &tasks, &shutdown)
-                }
+                Ok((stream, peer)) => self.admit(
+                    stream, peer, &broker, &count, limits, &threads, &tasks, &shutdown,
+                ),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     warn!(listener = self.name, %error, "cannot accept connections for now");
@@ -155,6 +161,7 @@ impl Listener {
         broker: &Arc<Broker>,
         count: &Arc<ConnectionCount>,
         limits: ConnectionLimits,
+        threads: &Threads,
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
     ) {
@@ -166,16 +173,24 @@ impl Listener {
         if stream.set_nodelay(true).is_err() {
             return;
         }
+        if let Some(bytes) = broker.config().net.send_buffer_bytes
+            && SockRef::from(&stream).set_send_buffer_size(bytes).is_err()
+        {
+            return;
+        }
         let facts = ConnectionFacts {
             peer,
             local,
             listener: self.name.clone(),
         };
         let (broker, shutdown) = (Arc::clone(broker), shutdown.clone());
-        tasks.spawn(async move {
+        let moved = threads.spawn(tasks, stream, async move |stream| {
             let _place = place;
             serve(stream, facts, broker, limits, shutdown).await;
         });
+        if let Err(error) = moved {
+            warn!(%peer, %error, "a connection could not be served");
+        }
     }
 }
 

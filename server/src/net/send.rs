@@ -2,10 +2,10 @@
 
 use std::io;
 
+use bytes::Bytes;
 use klamm_codec::Segment;
 use klamm_log_store::FileSlice;
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::TcpStream;
 
 use crate::api::Frame;
 
@@ -14,16 +14,14 @@ use crate::api::Frame;
 const COPIED_BYTES_MAX: usize = 16 * 1024;
 
 /// Writes one answer in full.
-pub async fn send(stream: &mut OwnedWriteHalf, frame: Frame) -> io::Result<()> {
-    if frame.len() > 1
-        && let Some(bytes) = copy_small(&frame)?
-    {
-        return stream.write_all(&bytes).await;
+pub async fn send(stream: &TcpStream, frame: Frame) -> io::Result<()> {
+    if let Some(bytes) = small_in_one(&frame)? {
+        return send_all(stream, &bytes).await;
     }
     let last = frame.len().saturating_sub(1);
     for (index, segment) in frame.into_iter().enumerate() {
         match segment {
-            Segment::Bytes(bytes) if index == last => stream.write_all(&bytes).await?,
+            Segment::Bytes(bytes) if index == last => send_all(stream, &bytes).await?,
             Segment::Bytes(bytes) => send_more(stream, &bytes).await?,
             Segment::File(range) => send_file(stream, &range.0).await?,
         }
@@ -32,7 +30,10 @@ pub async fn send(stream: &mut OwnedWriteHalf, frame: Frame) -> io::Result<()> {
 }
 
 /// The whole answer in memory, if it is small.
-fn copy_small(frame: &Frame) -> io::Result<Option<Vec<u8>>> {
+pub fn small_in_one(frame: &Frame) -> io::Result<Option<Bytes>> {
+    if let [Segment::Bytes(bytes)] = frame.as_slice() {
+        return Ok((bytes.len() <= COPIED_BYTES_MAX).then(|| bytes.clone()));
+    }
     let sizes = frame.iter().map(|segment| match segment {
         Segment::Bytes(bytes) => bytes.len(),
         Segment::File(range) => range.0.bytes,
@@ -48,16 +49,26 @@ fn copy_small(frame: &Frame) -> io::Result<Option<Vec<u8>>> {
             Segment::File(range) => copied.extend_from_slice(&range.0.read_to_bytes()?),
         }
     }
-    Ok(Some(copied))
+    Ok(Some(copied.into()))
+}
+
+async fn send_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.try_write(bytes) {
+            Ok(sent) => bytes = &bytes[sent..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Writes bytes that more will follow, so that the kernel can put both into one packet.
 #[cfg(target_os = "linux")]
-async fn send_more(stream: &mut OwnedWriteHalf, mut bytes: &[u8]) -> io::Result<()> {
+async fn send_more(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     use rustix::net::SendFlags;
     use tokio::io::Interest;
 
-    let stream: &tokio::net::TcpStream = stream.as_ref();
     while !bytes.is_empty() {
         stream.writable().await?;
         let sent = stream.try_io(Interest::WRITABLE, || {
@@ -74,16 +85,15 @@ async fn send_more(stream: &mut OwnedWriteHalf, mut bytes: &[u8]) -> io::Result<
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn send_more(stream: &mut OwnedWriteHalf, bytes: &[u8]) -> io::Result<()> {
-    stream.write_all(bytes).await
+async fn send_more(stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+    send_all(stream, bytes).await
 }
 
 /// Hands a range of a log file to the socket without a copy through user space.
 #[cfg(target_os = "linux")]
-async fn send_file(stream: &mut OwnedWriteHalf, slice: &FileSlice) -> io::Result<()> {
+async fn send_file(stream: &TcpStream, slice: &FileSlice) -> io::Result<()> {
     use tokio::io::Interest;
 
-    let stream: &tokio::net::TcpStream = stream.as_ref();
     let (mut position, end) = (slice.position, slice.position + slice.bytes as u64);
     while position < end {
         stream.writable().await?;
@@ -104,7 +114,7 @@ async fn send_file(stream: &mut OwnedWriteHalf, slice: &FileSlice) -> io::Result
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn send_file(stream: &mut OwnedWriteHalf, slice: &FileSlice) -> io::Result<()> {
+async fn send_file(stream: &TcpStream, slice: &FileSlice) -> io::Result<()> {
     let bytes = slice.read_to_bytes()?;
-    stream.write_all(&bytes).await
+    send_all(stream, &bytes).await
 }

@@ -9,6 +9,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use klamm::config::{self, Configs, Sources};
+use klamm::net::Threads;
 use klamm::server::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -18,6 +19,11 @@ pub const SOON: Duration = Duration::from_secs(20);
 
 /// An ephemeral broker with the given configs, on a port of its own.
 pub async fn broker(set: &[&str]) -> (Server, SocketAddr) {
+    broker_on(Threads::current(), set).await
+}
+
+/// The same, with its connections on the given threads.
+pub async fn broker_on(threads: Threads, set: &[&str]) -> (Server, SocketAddr) {
     let sources = Sources {
         listen: vec!["127.0.0.1:0".to_owned()],
         set: set.iter().map(|pair| (*pair).to_owned()).collect(),
@@ -25,7 +31,7 @@ pub async fn broker(set: &[&str]) -> (Server, SocketAddr) {
         ..Sources::default()
     };
     let loaded = config::load(&sources).expect("the settings of a test are right");
-    let server = Server::start(Configs::new(loaded.settings))
+    let server = Server::start(Configs::new(loaded.settings), threads)
         .await
         .expect("a broker starts");
     let address = server.addresses[0].1;

@@ -28,6 +28,10 @@ pub(super) static KLAMM: &[Definition] = &[
         .at_least(0)
         .klamm()
         .doc("Log files that are open at the same time, however many partitions there are; 0 leaves half of the process's file limit to connections."),
+    def("klamm.network.threads", Int, "0")
+        .at_least(0)
+        .klamm()
+        .doc("Threads that read, carry out and answer requests; each connection stays on one of them. 0 takes as many as the machine has cores."),
     def("klamm.connection.requests.max", Int, "64")
         .at_least(1)
         .klamm()

@@ -17,10 +17,8 @@ pub(super) static SOCKETS: &[Definition] = &[
         .per_broker()
         .doc("The protocol of each listener name. Klamm serves PLAINTEXT so far, and changes the map with a restart."),
     def("socket.send.buffer.bytes", Int, "102400")
-        .inert(NOT_YET)
         .doc("Size of the kernel's send buffer of a connection; -1 leaves it to the system."),
     def("socket.receive.buffer.bytes", Int, "102400")
-        .inert(NOT_YET)
         .doc("Size of the kernel's receive buffer of a connection; -1 leaves it to the system."),
     def("socket.request.max.bytes", Int, "104857600")
         .at_least(1)
@@ -34,7 +32,6 @@ pub(super) static SOCKETS: &[Definition] = &[
         .doc("Connections that one address may hold open."),
     def("max.connections.per.ip.overrides", String, "")
         .cluster_wide()
-        .inert(NOT_YET)
         .doc("Exceptions to max.connections.per.ip, as host:count,host:count."),
     def("max.connections", Int, "2147483647")
         .at_least(0)

@@ -1,6 +1,7 @@
 //! What the server reads from the broker's settings.
 
 use std::net::IpAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -111,6 +112,8 @@ pub struct NetworkConfig {
     pub connections_per_second_max: Option<u32>,
     /// `socket.listen.backlog.size`.
     pub listen_backlog: i32,
+    /// `klamm.network.threads`, with the machine's cores in place of 0.
+    pub threads: usize,
     /// `socket.send.buffer.bytes`; `None`: the system's own choice.
     pub send_buffer_bytes: Option<usize>,
     /// `socket.receive.buffer.bytes`; `None`: the system's own choice.
@@ -320,10 +323,18 @@ impl NetworkConfig {
             connections_per_second_max: Some(int(values, "max.connection.creation.rate"))
                 .filter(|rate| *rate != i32::MAX as u32),
             listen_backlog: int(values, "socket.listen.backlog.size"),
+            threads: network_threads(values),
             send_buffer_bytes: usize::try_from(values.integer("socket.send.buffer.bytes")).ok(),
             receive_buffer_bytes: usize::try_from(values.integer("socket.receive.buffer.bytes"))
                 .ok(),
         }
+    }
+}
+
+fn network_threads(values: &BrokerValues) -> usize {
+    match count(values, "klamm.network.threads") {
+        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        threads => threads,
     }
 }
 

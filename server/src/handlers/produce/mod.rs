@@ -22,6 +22,7 @@ use append::Refusal;
 use bytes::Bytes;
 use klamm_codec::ProduceRequest;
 use prepare::{Entries, Part};
+use tokio::time::Instant;
 
 use crate::api::{Ctx, Frame, Handled};
 use crate::broker::Broker;
@@ -126,8 +127,10 @@ fn answer(terms: Terms, mut answers: Answers) -> Handled {
             Err(reason) => Handled::Close(reason),
         };
     }
+    let deadlines = terms.broker.deadlines.clone();
     Handled::Later(Box::pin(async move {
-        let in_time = tokio::time::timeout(timeout, answers.await_commits()).await;
+        let deadline = Instant::now() + timeout;
+        let in_time = deadlines.before(deadline, answers.await_commits()).await;
         if in_time.is_err() {
             answers.time_out();
         }
