@@ -13,6 +13,7 @@ use kafka_protocol::messages::{CreateTopicsRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use klamm::api::{self, CloseReason, ConnectionFacts, Ctx, Frame, Handled};
 use klamm::config::{self, Configs, Sources};
+use klamm::net::Threads;
 use klamm::server::Server;
 use klamm_log_store::batch::Compression;
 use tokio::runtime::Runtime;
@@ -130,7 +131,7 @@ impl BenchedBroker {
             .expect("the settings are valid")
             .settings;
         let server = runtime
-            .block_on(Server::start(Configs::new(settings)))
+            .block_on(async { Server::start(Configs::new(settings), Threads::current()).await })
             .expect("the broker starts");
         let (listener, local) = server.addresses[0].clone();
         let connection = Arc::new(ConnectionFacts {
