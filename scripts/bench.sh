@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Measures what the same work costs on Apache Kafka 4.3.1, on Klamm and on a bare server, on this machine, and prints one
-# Markdown table, then how the cost grows. Builds what it needs and fetches Apache Kafka from Maven Central.
+# Measures on this machine what the same work costs on Apache Kafka 4.3.1, on Klamm and on a bare server, and prints
+# Markdown tables: works driven by a raw load generator; the same with kafka-producer-perf-test, kafka-consumer-perf-test
+# and librdkafka's rdkafka_performance; how the cost grows with partitions, connections, groups and the length of the log.
+# Builds what it needs, and fetches Apache Kafka from Maven Central and librdkafka from crates.io.
 #
-#   scripts/bench.sh                    all of it, about 20 minutes
-#   scripts/bench.sh --quick            rough numbers in three minutes
+#   scripts/bench.sh                    all of it, about half an hour
+#   scripts/bench.sh --quick            rough numbers in five minutes, without growth
+#   scripts/bench.sh --tools            only the tools; --no-tools: everything else
 #   scripts/bench.sh --only produce     works by their key; more: scripts/bench.sh --help
 #
-# The data goes to $TMPDIR. Nothing else should run on the machine.
+# The data goes to $TMPDIR, up to half of what is free there (--log-gb bounds it). Nothing else should run on the machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

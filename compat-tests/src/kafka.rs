@@ -315,12 +315,15 @@ fn throwaway_pom() -> String {
 /// A JVM with quiet logs.
 fn java(jars: &KafkaJars, options: &KafkaOptions, home: &Path) -> Command {
     let mut command = Command::new("java");
+    command.arg(format!("-Xmx{}m", options.heap_megabytes));
+    match options.jvm {
+        Jvm::QuickStart => command.args(QUICK_START_FLAGS),
+        // `kafka-server-start.sh` has the heap begin as large as it may become.
+        Jvm::Production => command
+            .arg(format!("-Xms{}m", options.heap_megabytes))
+            .args(PRODUCTION_FLAGS),
+    };
     command
-        .arg(format!("-Xmx{}m", options.heap_megabytes))
-        .args(match options.jvm {
-            Jvm::QuickStart => QUICK_START_FLAGS,
-            Jvm::Production => PRODUCTION_FLAGS,
-        })
         .arg(format!(
             "-Dlog4j2.configurationFile={}",
             home.join("log4j2.properties").display()
@@ -331,8 +334,8 @@ fn java(jars: &KafkaJars, options: &KafkaOptions, home: &Path) -> Command {
 
 const QUICK_START_FLAGS: &[&str] = &["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
-/// `KAFKA_JVM_PERFORMANCE_OPTS` of `kafka-run-class.sh`.
-const PRODUCTION_FLAGS: &[&str] = &[
+/// `KAFKA_JVM_PERFORMANCE_OPTS` of `kafka-run-class.sh`, which starts the broker and every tool.
+pub(crate) const PRODUCTION_FLAGS: &[&str] = &[
     "-server",
     "-XX:+UseG1GC",
     "-XX:MaxGCPauseMillis=20",

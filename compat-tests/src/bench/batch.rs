@@ -15,10 +15,18 @@ const LENGTH_POSITION: usize = 8;
 const LAST_OFFSET_DELTA_POSITION: usize = 23;
 const LAST_OFFSET_DELTA_END: usize = 27;
 
-/// An uncompressed batch of records with a value of `value_bytes` and nothing else.
+/// An uncompressed batch of records with a value of `value_bytes` and nothing else, all from now.
 pub fn batch(records: usize, value_bytes: usize) -> Vec<u8> {
+    batch_at(now_ms(), records, value_bytes)
+}
+
+pub fn now_ms() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now_ms = since_epoch.map_or(0, |elapsed| elapsed.as_millis() as i64);
+    since_epoch.map_or(0, |elapsed| elapsed.as_millis() as i64)
+}
+
+/// The same with another timestamp, in milliseconds since 1970.
+pub fn batch_at(timestamp_ms: i64, records: usize, value_bytes: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend(0_i64.to_be_bytes()); // base offset
     bytes.extend([0; 4]); // length
@@ -27,8 +35,8 @@ pub fn batch(records: usize, value_bytes: usize) -> Vec<u8> {
     bytes.extend([0; 4]); // checksum
     bytes.extend(0_i16.to_be_bytes()); // attributes
     bytes.extend(as_i32(records - 1).to_be_bytes()); // last offset delta
-    bytes.extend(now_ms.to_be_bytes()); // base timestamp
-    bytes.extend(now_ms.to_be_bytes()); // max timestamp
+    bytes.extend(timestamp_ms.to_be_bytes()); // base timestamp
+    bytes.extend(timestamp_ms.to_be_bytes()); // max timestamp
     bytes.extend((-1_i64).to_be_bytes()); // producer id
     bytes.extend((-1_i16).to_be_bytes()); // producer epoch
     bytes.extend((-1_i32).to_be_bytes()); // base sequence
@@ -38,8 +46,7 @@ pub fn batch(records: usize, value_bytes: usize) -> Vec<u8> {
     }
     let length = as_i32(bytes.len() - LENGTH_OVERHEAD);
     bytes[LENGTH_POSITION..LENGTH_OVERHEAD].copy_from_slice(&length.to_be_bytes());
-    let checksum = crc32c::crc32c(&bytes[CHECKED_FROM..]);
-    bytes[CRC_POSITION..CHECKED_FROM].copy_from_slice(&checksum.to_be_bytes());
+    put_checksum(&mut bytes);
     bytes
 }
 
@@ -56,6 +63,21 @@ pub fn base_offset(batch: &[u8]) -> i64 {
 /// Gives the batch at the front its place in a log.
 pub fn stamp(batch: &mut [u8], base_offset: i64) {
     batch[..LENGTH_POSITION].copy_from_slice(&base_offset.to_be_bytes());
+}
+
+/// Gives all records of the batch at the front another timestamp, and the checksum that goes with it; only for batches of
+/// [`batch_at`].
+pub fn set_timestamp(batch: &mut [u8], timestamp_ms: i64) {
+    // Base and max; the records' own are relative to the base.
+    let (base, max) = (LAST_OFFSET_DELTA_END, LAST_OFFSET_DELTA_END + 8);
+    batch[base..max].copy_from_slice(&timestamp_ms.to_be_bytes());
+    batch[max..max + 8].copy_from_slice(&timestamp_ms.to_be_bytes());
+    put_checksum(batch);
+}
+
+fn put_checksum(batch: &mut [u8]) {
+    let checksum = crc32c::crc32c(&batch[CHECKED_FROM..]);
+    batch[CRC_POSITION..CHECKED_FROM].copy_from_slice(&checksum.to_be_bytes());
 }
 
 /// How many offsets the batch at the front takes; the caller has checked that its header is there.
@@ -105,5 +127,12 @@ mod tests {
         assert!(is_intact(&bytes));
         bytes[HEADER_BYTES] ^= 1;
         assert!(!is_intact(&bytes));
+    }
+
+    #[test]
+    fn a_batch_with_another_timestamp_is_as_if_built_with_it() {
+        let mut bytes = batch_at(5, 3, 10);
+        set_timestamp(&mut bytes, 7);
+        assert_eq!(bytes, batch_at(7, 3, 10));
     }
 }

@@ -13,7 +13,7 @@ use super::pump::{Lane, Observed, Window, pump};
 use super::report::digits;
 use super::server::{Kind, Programs, Server};
 use super::work::produced;
-use super::{Outcome, batch, messages, topics};
+use super::{Outcome, batch, long_log, messages, topics};
 
 const LANES: usize = 2;
 const IN_FLIGHT: usize = 4;
@@ -22,37 +22,74 @@ const VALUE_BYTES: usize = 1024;
 const PARTITIONS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
 /// Apache Kafka's controller refuses to make more than 10,000 metadata records of one request.
 const TOPIC_PARTITIONS_MAX: usize = 2_000;
-const CONNECTIONS: [usize; 5] = [2, 10, 100, 1_000, 10_000];
+const CONNECTIONS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
 const IDLE_CONNECTIONS: usize = 2_000;
 const IDLE: Duration = Duration::from_secs(10);
 /// After a change, before memory or idleness is measured.
 const SETTLING: Duration = Duration::from_secs(3);
 const WARM_UP: Duration = Duration::from_secs(1);
 /// For the first load on a JVM.
-const JVM_WARM_UP: Duration = Duration::from_secs(8);
+const JVM_WARM_UP: Duration = Duration::from_secs(12);
 /// Files that this process needs beside its connections.
 const OTHER_FILES: usize = 200;
 
 /// One row: what was measured, and a text for each server.
 type Line = (String, [String; 3]);
 
-/// Runs everything on each server, one server after the other, and returns a table.
-pub fn run(kinds: &[Kind], programs: &Programs, measured: Duration) -> Outcome<String> {
+/// What grows, by its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Partitions,
+    Connections,
+    Groups,
+    Log,
+}
+
+impl Part {
+    pub const ALL: [Self; 4] = [Self::Partitions, Self::Connections, Self::Groups, Self::Log];
+
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Partitions => "growth-partitions",
+            Self::Connections => "growth-connections",
+            Self::Groups => "growth-groups",
+            Self::Log => "growth-log",
+        }
+    }
+}
+
+/// Runs these parts on each server, one server after the other, and returns a table. The log grows to `log_bytes_max`,
+/// as far as the disk allows.
+pub fn run(
+    parts: &[Part],
+    kinds: &[Kind],
+    programs: &Programs,
+    measured: Duration,
+    log_bytes_max: u64,
+) -> Outcome<String> {
     let mut lines: Vec<Line> = Vec::new();
+    // The same for all, whatever the files of the server before still take.
+    let log_sizes = long_log::sizes(log_bytes_max)?;
     for kind in kinds {
-        let of_server = of_partitions(*kind, programs, measured)?
-            .into_iter()
-            .chain(of_connections(*kind, programs, measured)?)
-            .chain(of_groups(*kind, programs, measured)?);
-        for (what, value) in of_server {
-            let index = match lines.iter().position(|(known, _)| *known == what) {
-                Some(index) => index,
-                None => {
-                    lines.push((what, Default::default()));
-                    lines.len() - 1
-                }
+        for part in parts {
+            let of_server = match part {
+                Part::Partitions => of_partitions(*kind, programs, measured),
+                Part::Connections => of_connections(*kind, programs, measured),
+                Part::Groups => of_groups(*kind, programs, measured),
+                Part::Log => of_log(*kind, programs, measured, &log_sizes),
             };
-            lines[index].1[kind.index()] = value;
+            let of_server =
+                of_server.map_err(|failure| failure.during(format!("{} on {kind}", part.key())))?;
+            for (what, value) in of_server {
+                let index = match lines.iter().position(|(known, _)| *known == what) {
+                    Some(index) => index,
+                    None => {
+                        lines.push((what, Default::default()));
+                        lines.len() - 1
+                    }
+                };
+                lines[index].1[kind.index()] = value;
+            }
         }
     }
     let mut text = String::from(
@@ -156,15 +193,18 @@ fn of_connections(
     let most = file_limit().saturating_sub(OTHER_FILES);
     let mut lines = Vec::new();
     let mut open = Vec::new();
-    for connections in CONNECTIONS.into_iter().filter(|count| *count <= most) {
+    for connections in CONNECTIONS {
+        let what = format!("CPU a 1 KB record, {connections} connections");
+        if connections > most {
+            lines.push((what, format!("{most} files at most")));
+            continue;
+        }
         eprintln!("growth: {kind}, {connections} connections");
+        // As many requests are on their way, however many connections they are spread over.
         let lanes = lanes(&server, connections, &frames)?;
-        let in_flight = IN_FLIGHT.min(connections / LANES).max(1);
+        let in_flight = LANES * IN_FLIGHT / lanes.len();
         let (observed, lanes) = pump(&server, lanes, in_flight, produced, window(measured))?;
-        lines.push((
-            format!("CPU a 1 KB record, {connections} connections"),
-            cpu_each(&observed),
-        ));
+        lines.push((what, cpu_each(&observed)));
         open = lanes;
     }
     let connections: usize = open.iter().map(|lane: &Lane| lane.connections.len()).sum();
@@ -186,11 +226,14 @@ fn of_groups(
         groups: 1_000,
         members: 10,
     };
-    if kind == Kind::Bare || size.groups * size.members + OTHER_FILES > file_limit() {
+    if kind == Kind::Bare {
         return Ok(Vec::new());
     }
-    let server = start(kind, programs)?;
     let consumers = format!("{} groups of {} members", size.groups, size.members);
+    if size.groups * size.members + OTHER_FILES > file_limit() {
+        return Ok(vec![(consumers, format!("{} files at most", file_limit()))]);
+    }
+    let server = start(kind, programs)?;
     let costs = groups::run(&server, size, window(measured))?;
     Ok(vec![
         (
@@ -219,12 +262,59 @@ fn of_groups(
     ])
 }
 
+/// Costs while the log becomes longer, and memory with the longest.
+fn of_log(
+    kind: Kind,
+    programs: &Programs,
+    measured: Duration,
+    sizes: &[u64],
+) -> Outcome<Vec<(String, String)>> {
+    let server = start(kind, programs)?;
+    warm_up_jvm(&server, &batch::batch(1, VALUE_BYTES))?;
+    let costs = long_log::run(&server, sizes, measured)?;
+    let rows = |what: &str, cost: fn(&long_log::Costs) -> Option<String>| -> Vec<_> {
+        let of_size = |costs: &long_log::Costs| {
+            let size = log_size(costs.size);
+            Some((format!("{what}, {size} of log"), cost(costs)?))
+        };
+        costs.iter().filter_map(of_size).collect()
+    };
+    let mut lines = rows("CPU a 1 KB record", |costs| Some(cpu_each(&costs.records)));
+    lines.extend(rows("CPU a GB fetched from random offsets", |costs| {
+        let gigabytes = costs.fetches.answered_bytes as f64 / 1e9;
+        let each = costs.fetches.cpu.as_secs_f64() / gigabytes;
+        Some(format!("{} ms", digits(each * 1e3)))
+    }));
+    lines.extend(rows("CPU a look-up of a random timestamp", |costs| {
+        costs.look_ups.as_ref().map(cpu_each)
+    }));
+    if let Some(longest) = sizes.last() {
+        lines.push((
+            format!("memory, {} of log", log_size(*longest)),
+            format!(
+                "{} MB",
+                digits(server.process.resident_bytes()? as f64 / 1e6)
+            ),
+        ));
+    }
+    Ok(lines)
+}
+
+fn log_size(bytes: u64) -> String {
+    if bytes < 1_000_000_000 {
+        format!("{} MB", bytes / 1_000_000)
+    } else {
+        format!("{} GB", bytes as f64 / 1e9)
+    }
+}
+
 /// Connections spread over the lanes, all with the same requests.
 fn lanes(server: &Server, connections: usize, frames: &Arc<[Vec<u8>]>) -> Outcome<Vec<Lane>> {
-    (0..LANES)
+    let count = LANES.min(connections);
+    (0..count)
         .map(|index| {
-            let first = index * frames.len() / LANES;
-            let own = connections / LANES;
+            let first = index * frames.len() / count;
+            let own = connections / count;
             super::pump::lane(server, own, INPUT_BYTES, Arc::clone(frames), first)
         })
         .collect()

@@ -45,7 +45,7 @@ impl Metric {
 }
 
 /// Seconds below which this part of the latencies lies; not a number if there are none.
-fn quantile(ascending: &[Duration], part: f64) -> f64 {
+pub fn quantile(ascending: &[Duration], part: f64) -> f64 {
     let index = (ascending.len() as f64 * part) as usize;
     let latency = ascending.get(index.min(ascending.len().saturating_sub(1)));
     latency.map_or(f64::NAN, Duration::as_secs_f64)

@@ -229,37 +229,65 @@ pub fn check_deleted(answer: &[u8]) -> Outcome<()> {
 
 /// Asks for the log ends: a partition answers only when it can be written.
 pub fn list_offsets(topic: &str, partitions: usize) -> Vec<u8> {
+    let questions: Vec<_> = (0..partitions)
+        .map(|partition| (partition, LATEST))
+        .collect();
+    list_offsets_at(topic, &questions)
+}
+
+/// Asks each of the partitions for its first offset from a timestamp (in milliseconds) on.
+pub fn list_offsets_at(topic: &str, partitions: &[(usize, i64)]) -> Vec<u8> {
     let mut request = Writer::request(LIST_OFFSETS, LIST_OFFSETS_VERSION)
         .int32(-1)
         .array(1)
         .string(topic)
-        .array(partitions);
-    for partition in 0..partitions {
-        request = request.int32(as_i32(partition)).int64(LATEST);
+        .array(partitions.len());
+    for (partition, timestamp_ms) in partitions {
+        request = request.int32(as_i32(*partition)).int64(*timestamp_ms);
     }
     request.finish()
 }
 
-/// The log ends in the order of the answer.
+/// The offsets by partition, whose order in the answer is the server's choice; -1 where no record is as young as the
+/// question asks.
 pub fn check_listed(answer: &[u8]) -> Outcome<Vec<i64>> {
     let mut answer = Reader::new(answer);
     answer.skip(4)?;
-    let mut ends = Vec::new();
+    let mut found = Vec::new();
     for _ in 0..answer.count()? {
         answer.string()?;
         for _ in 0..answer.count()? {
-            answer.skip(4)?;
+            let partition = answer.int32()?;
             answer.refuse_error("list offsets")?;
             answer.skip(8)?;
-            ends.push(answer.int64()?);
+            found.push((partition, answer.int64()?));
         }
     }
-    Ok(ends)
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, offset)| offset).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An answer that begins with the second of two partitions, as Apache Kafka's may.
+    #[test]
+    fn looked_up_offsets_are_in_the_order_of_the_partitions() {
+        let answer = Writer::within(Vec::new())
+            .int32(1) // correlation id
+            .array(1)
+            .string("t")
+            .array(2)
+            .raw(&[0, 0, 0, 1, 0, 0])
+            .int64(-1)
+            .int64(70)
+            .raw(&[0, 0, 0, 0, 0, 0])
+            .int64(-1)
+            .int64(80)
+            .finish();
+        assert_eq!(check_listed(&answer[4..]), Ok(vec![80, 70]));
+    }
 
     /// Two whole batches and a part of a third: the next offset is behind the second.
     #[test]

@@ -7,9 +7,11 @@
 pub mod bare;
 pub(crate) mod batch;
 pub(crate) mod connection;
+mod disk;
 mod groups;
 mod growth;
 mod handover;
+mod long_log;
 mod measure;
 pub(crate) mod messages;
 pub(crate) mod process;
@@ -17,6 +19,7 @@ mod pump;
 mod report;
 mod run;
 mod server;
+mod tools;
 mod topics;
 mod wire;
 mod work;
@@ -25,5 +28,6 @@ pub use crate::suites::Failure;
 pub use process::raise_file_limit;
 pub use run::{Options, run};
 pub use server::Kind;
+pub use tools::{Amount as ToolsAmount, Records as ToolRecords};
 
 pub type Outcome<T> = Result<T, Failure>;

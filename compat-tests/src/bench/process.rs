@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{Failure, Outcome};
 
@@ -11,6 +11,13 @@ use super::{Failure, Outcome};
 #[derive(Debug, Clone, Copy)]
 pub struct Process {
     pub pid: u32,
+}
+
+/// CPU time at some moment.
+#[derive(Debug, Clone, Copy)]
+pub struct CpuMark {
+    all: Duration,
+    living: Duration,
 }
 
 impl Process {
@@ -46,6 +53,29 @@ impl Process {
             }
         }
         Ok(Duration::from_nanos(sum))
+    }
+
+    /// What [`Self::cpu_since`] counts from.
+    pub fn cpu_mark(self) -> Outcome<CpuMark> {
+        Ok(CpuMark {
+            all: self.cpu()?,
+            living: self.cpu_of_living_threads()?,
+        })
+    }
+
+    /// As fine as the times of threads are, unless threads have ended that count; then as [`Self::cpu`].
+    pub fn cpu_since(self, mark: CpuMark) -> Outcome<Duration> {
+        let now = self.cpu_mark()?;
+        let coarse = now.all.saturating_sub(mark.all);
+        let fine = now.living.saturating_sub(mark.living);
+        // User and system time are rounded each for itself, then and now.
+        let rounding_max =
+            Duration::from_secs_f64(4.0 / rustix::param::clock_ticks_per_second() as f64);
+        if fine.abs_diff(coarse) <= rounding_max {
+            Ok(fine)
+        } else {
+            Ok(coarse)
+        }
     }
 
     /// Resident memory now, in bytes.
@@ -89,12 +119,27 @@ impl Process {
     }
 }
 
-/// Lets this process and those that it starts have as many open files as the system allows.
+/// Lets this process and those that it starts have [`FILES_WANTED`] open files; if the system refuses that, as many as
+/// it allows. What then does not fit, [`file_limit`] tells.
 pub fn raise_file_limit() -> Outcome<()> {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).map_err(Failure::new)
+    let own = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: own.current.map(|current| current.max(FILES_WANTED)),
+        maximum: own.maximum.map(|maximum| maximum.max(FILES_WANTED)),
+    };
+    // To go above the maximum takes a privilege.
+    if setrlimit(Resource::Nofile, wanted).is_ok() {
+        return Ok(());
+    }
+    let allowed = Rlimit {
+        current: own.maximum,
+        maximum: own.maximum,
+    };
+    setrlimit(Resource::Nofile, allowed).map_err(Failure::new)
 }
+
+/// 10,000 connections, or the files of 10,000 partitions, with room.
+const FILES_WANTED: u64 = 65_536;
 
 /// How many files this process may have open.
 pub fn file_limit() -> usize {
@@ -117,6 +162,7 @@ mod tests {
             pid: std::process::id(),
         };
         let before = process.cpu().expect("this process is watched");
+        let mark = process.cpu_mark().expect("and its threads");
         let began = Instant::now();
         let mut memory = vec![0_u8; 32 << 20];
         while process.cpu().expect("still watched") < before + Duration::from_millis(50) {
@@ -131,5 +177,8 @@ mod tests {
         assert!(process.peak_bytes().expect("a peak") >= memory.len() as u64);
         assert!(process.resident_bytes().expect("a size") > 0);
         assert!(process.cpu_of_living_threads().expect("threads") > Duration::ZERO);
+        // Other tests end their threads meanwhile, so only the lower bound is sure.
+        let since = process.cpu_since(mark).expect("still watched");
+        assert!(since >= Duration::from_millis(10), "{since:?}");
     }
 }

@@ -73,12 +73,19 @@ impl Row {
         ratios(&self.rounds[above.index()], &self.rounds[below.index()])
     }
 
-    fn render(&self) -> String {
+    /// The work and its numbers on these servers.
+    fn begin(&self, kinds: &[Kind]) -> String {
         let mut line = format!("| {} | {} |", self.work, self.what);
-        for rounds in &self.rounds {
+        for kind in kinds {
+            let rounds = &self.rounds[kind.index()];
             let shown = Spread::of(rounds.iter().copied()).map(|spread| self.format.show(spread));
             let _ = write!(line, " {} |", shown.unwrap_or_default());
         }
+        line
+    }
+
+    fn render(&self) -> String {
+        let mut line = self.begin(&Kind::ALL);
         let against_kafka = self.ratio(Kind::Kafka, Kind::Klamm);
         let against_bare = self.ratio(Kind::Klamm, Kind::Bare);
         let _ = write!(
@@ -100,6 +107,14 @@ impl Row {
 }
 
 impl Format {
+    pub fn show_one(self, number: f64) -> String {
+        self.show(Spread {
+            median: number,
+            min: number,
+            max: number,
+        })
+    }
+
     fn show(self, spread: Spread) -> String {
         let (scale, unit) = match self {
             Self::Time if spread.median >= 1.0 => (1.0, "s"),
@@ -167,6 +182,19 @@ pub fn table(rows: &[Row]) -> String {
     for row in rows {
         text.push_str(&row.render());
         text.push('\n');
+    }
+    text
+}
+
+/// A table of what only Apache Kafka and Klamm can do.
+pub fn pair_table(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "| work | measured | Apache Kafka | Klamm | Kafka / Klamm |\n| --- | --- | ---: | ---: | ---: |\n",
+    );
+    for row in rows {
+        let numbers = row.begin(&[Kind::Kafka, Kind::Klamm]);
+        let ratio = show_ratio(row.ratio(Kind::Kafka, Kind::Klamm));
+        let _ = writeln!(text, "{numbers} {ratio} |");
     }
     text
 }

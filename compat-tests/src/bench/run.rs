@@ -4,20 +4,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::bare::Durability;
-use super::growth;
+use super::growth::{self, Part};
 use super::measure::Metric;
 use super::pump::{Observed, Window};
 use super::report::{Format, Row, table};
 use super::server::{Kind, Programs, Server};
 use super::work::{Pace, WORKS, Work};
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, disk, tools};
 
 /// What a run is made of.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which servers; all have to do the same.
     pub servers: Vec<Kind>,
-    /// Parts of the keys of the works that are wanted; empty means all.
+    /// Parts of the keys of the works that are wanted, beginnings of those of tools; empty means all.
     pub only: Vec<String>,
     pub rounds: usize,
     /// The measured part of each run.
@@ -26,6 +26,11 @@ pub struct Options {
     pub jvm_warm_up: Duration,
     /// What one run may write.
     pub produced_bytes_max: u64,
+    /// How long the log becomes on which growth is measured, if the disk allows.
+    pub log_bytes_max: u64,
+    pub with_tools: bool,
+    /// How much the tools that others wrote do.
+    pub tools: tools::Amount,
     pub klamm: PathBuf,
     pub bare: PathBuf,
 }
@@ -33,12 +38,13 @@ pub struct Options {
 /// Before the measured part of each run, on every server.
 const WARM_UP: Duration = Duration::from_millis(400);
 const START_KEY: &str = "start";
-const GROWTH_KEY: &str = "growth";
 /// A server that has just started settles for so long before its memory is taken.
 const SETTLING: Duration = Duration::from_secs(1);
+/// For the disk, before each run.
+const DISK_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs what is wanted and returns the tables. Progress goes to standard error.
-pub fn run(options: &Options) -> Outcome<String> {
+/// Runs what is wanted and hands over each table as soon as it is there. Progress goes to standard error.
+pub fn run(options: &Options, mut publish: impl FnMut(&str)) -> Outcome<()> {
     let works: Vec<&Work> = WORKS
         .iter()
         .filter(|work| options.wants(work.key))
@@ -47,6 +53,13 @@ pub fn run(options: &Options) -> Outcome<String> {
         klamm: options.klamm.clone(),
         bare: options.bare.clone(),
     };
+    let mut has_published = false;
+    let mut publish = |text: &str| {
+        if !text.is_empty() {
+            publish(text);
+            has_published = true;
+        }
+    };
     let mut rows = Vec::new();
     if !works.is_empty() {
         rows.extend(do_works(options, &works, &programs)?);
@@ -54,27 +67,52 @@ pub fn run(options: &Options) -> Outcome<String> {
     if options.wants(START_KEY) {
         rows.extend(starts(options, &programs)?);
     }
-    let mut text = String::new();
     if !rows.is_empty() {
-        text.push_str(&table(&rows));
+        publish(&table(&rows));
     }
-    if options.wants(GROWTH_KEY) {
-        text.push('\n');
-        text.push_str(&growth::run(&options.servers, &programs, options.measured)?);
+    publish(&tools::run(
+        &options.servers,
+        &programs,
+        options.tools,
+        |key| options.wants_tool(key),
+    )?);
+    let parts: Vec<Part> = Part::ALL
+        .into_iter()
+        .filter(|part| options.wants(part.key()))
+        .collect();
+    if !parts.is_empty() {
+        publish(&growth::run(
+            &parts,
+            &options.servers,
+            &programs,
+            options.measured,
+            options.log_bytes_max,
+        )?);
     }
-    if text.is_empty() {
-        let keys: Vec<_> = WORKS.iter().map(|work| work.key).collect();
+    if !has_published {
+        let works = WORKS.iter().map(|work| work.key.to_owned());
+        let keys: Vec<String> = works
+            .chain([START_KEY.to_owned()])
+            .chain(tools::keys())
+            .chain(Part::ALL.map(|part| part.key().to_owned()))
+            .collect();
         return Err(Failure::new(format!(
-            "nothing is called so; there are {}, {START_KEY}, {GROWTH_KEY}",
+            "nothing is called so; there are {}",
             keys.join(", ")
         )));
     }
-    Ok(text)
+    Ok(())
 }
 
 impl Options {
     fn wants(&self, key: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|part| key.contains(part.as_str()))
+    }
+
+    /// The keys of tools have to be begun, or `one` would mean every `none`.
+    fn wants_tool(&self, key: &str) -> bool {
+        self.with_tools
+            && (self.only.is_empty() || self.only.iter().any(|part| key.starts_with(part.as_str())))
     }
 
     fn pace(&self, warm_up: Duration) -> Pace {
@@ -157,9 +195,14 @@ fn find<'a>(servers: &'a [(Durability, Server)], kind: Kind, work: &Work) -> Out
 }
 
 fn run_one(work: &Work, server: &Server, when: &str, pace: Pace) -> Outcome<Observed> {
-    eprintln!("{when}: {} on {}", work.key, server.kind);
-    work.run(server, &format!("{}-{when}", work.key), pace)
-        .map_err(|failure| failure.during(format!("{} on {}", work.key, server.kind)))
+    disk::settle(DISK_PATIENCE)?;
+    let observed = work
+        .run(server, &format!("{}-{when}", work.key), pace)
+        .map_err(|failure| failure.during(format!("{} on {}", work.key, server.kind)))?;
+    // Round by round, to see whether a server still becomes faster.
+    let cpu = Format::Time.show_one(Metric::Cpu.of(work, &observed));
+    eprintln!("{when}: {} on {}: {cpu} CPU", work.key, server.kind);
+    Ok(observed)
 }
 
 /// Start time and memory after the start, of servers with no data.
@@ -177,6 +220,7 @@ fn starts(options: &Options, programs: &Programs) -> Outcome<Vec<Row>> {
     for round in 0..options.rounds {
         for kind in &options.servers {
             eprintln!("round-{round}: {START_KEY} of {kind}");
+            disk::settle(DISK_PATIENCE)?;
             let server = Server::start(*kind, Durability::PageCache, programs)?;
             start.rounds[kind.index()].push(server.started_in.as_secs_f64());
             std::thread::sleep(SETTLING);

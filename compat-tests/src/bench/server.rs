@@ -16,7 +16,7 @@ use crate::kafka::{Jvm, Kafka, KafkaOptions};
 use crate::klamm::{Klamm, KlammOptions, Storage};
 use crate::server_process::{ServerProcess, answers_api_versions};
 
-/// What Kafka's start script gives a broker.
+/// What `kafka-server-start.sh` gives a broker.
 const KAFKA_HEAP_MEGABYTES: u32 = 1024;
 /// Topics of one run are out of the page cache before the next.
 const DELETE_DELAY: (&str, &str) = ("log.segment.delete.delay.ms", "500");
@@ -81,9 +81,19 @@ enum Running {
 impl Server {
     /// On Apache Kafka durability is a setting of the topic: see [`Self::topic_configs`].
     pub fn start(kind: Kind, durability: Durability, programs: &Programs) -> Outcome<Self> {
+        Self::start_with(kind, durability, programs, &[])
+    }
+
+    /// With lines of `server.properties` on top; the bare server has no such settings.
+    pub fn start_with(
+        kind: Kind,
+        durability: Durability,
+        programs: &Programs,
+        settings: &[(&str, &str)],
+    ) -> Outcome<Self> {
         match kind {
-            Kind::Kafka => start_kafka(),
-            Kind::Klamm => start_klamm(durability, &programs.klamm),
+            Kind::Kafka => start_kafka(settings),
+            Kind::Klamm => start_klamm(durability, &programs.klamm, settings),
             Kind::Bare => start_bare(durability, &programs.bare),
         }
     }
@@ -97,8 +107,11 @@ impl Server {
     }
 }
 
-fn start_kafka() -> Outcome<Server> {
+fn start_kafka(settings: &[(&str, &str)]) -> Outcome<Server> {
     let mut options = KafkaOptions::default().set(DELETE_DELAY.0, DELETE_DELAY.1);
+    for (key, value) in settings {
+        options = options.set(key, value);
+    }
     options.heap_megabytes = KAFKA_HEAP_MEGABYTES;
     options.jvm = Jvm::Production;
     let kafka = Kafka::start(&options)?;
@@ -111,7 +124,11 @@ fn start_kafka() -> Outcome<Server> {
     })
 }
 
-fn start_klamm(durability: Durability, program: &Path) -> Outcome<Server> {
+fn start_klamm(
+    durability: Durability,
+    program: &Path,
+    settings: &[(&str, &str)],
+) -> Outcome<Server> {
     let fsync = match durability {
         Durability::PageCache => "never",
         Durability::Disk => "acks-all",
@@ -119,6 +136,9 @@ fn start_klamm(durability: Durability, program: &Path) -> Outcome<Server> {
     let mut options = KlammOptions::new(Storage::Temporary)
         .set(DELETE_DELAY.0, DELETE_DELAY.1)
         .set("klamm.fsync", fsync);
+    for (key, value) in settings {
+        options = options.set(key, value);
+    }
     options.binary = Some(program.to_owned());
     let began = Instant::now();
     let klamm = Klamm::start(options)?;

@@ -1,24 +1,35 @@
-//! Measures what the same work costs on Apache Kafka, on Klamm and on a bare server, and prints one Markdown table.
+//! Measures what the same work costs on Apache Kafka, on Klamm and on a bare server, and prints Markdown tables.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use klamm_compat_tests::bench::{Failure, Kind, Options, Outcome, raise_file_limit, run};
+use klamm_compat_tests::bench::{
+    Failure, Kind, Options, Outcome, ToolRecords, ToolsAmount, raise_file_limit, run,
+};
 
 #[derive(Debug, Parser)]
 #[command(about = "What the same work costs on Apache Kafka, Klamm and a bare server")]
 struct Arguments {
-    /// A run of under three minutes, whose numbers are rough, and without growth.
+    /// A run of under five minutes, whose numbers are rough, and without growth.
     #[arg(long)]
     quick: bool,
-    /// Only works whose key contains one of these; `none` shows the keys.
+    /// Only works whose key contains one of these, or begins so if it is a tool's; `?` shows the keys.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Only kafka-producer-perf-test, kafka-consumer-perf-test and rdkafka_performance; as `--only tools`.
+    #[arg(long, conflicts_with_all = ["only", "no_tools"])]
+    tools: bool,
+    /// Everything else.
+    #[arg(long)]
+    no_tools: bool,
     /// How often every work is done on every server.
     #[arg(long)]
     rounds: Option<usize>,
+    /// How long the log becomes on which growth is measured, in GB; half of what the disk has left is the most.
+    #[arg(long)]
+    log_gb: Option<u64>,
     /// The measured part of each run.
     #[arg(long)]
     seconds: Option<f64>,
@@ -53,32 +64,83 @@ fn main() -> ExitCode {
     }
 }
 
+/// What is asked for where the arguments say nothing else.
+struct Defaults {
+    rounds: usize,
+    seconds: f64,
+    jvm_warm_up: Duration,
+    produced_bytes_max: u64,
+    log_gigabytes: u64,
+    tools: ToolsAmount,
+    only: &'static [&'static str],
+}
+
+const FULL: Defaults = Defaults {
+    rounds: 5,
+    seconds: 3.0,
+    jvm_warm_up: Duration::from_secs(10),
+    produced_bytes_max: 1_000_000_000,
+    log_gigabytes: 50,
+    tools: ToolsAmount {
+        rounds: 3,
+        java: ToolRecords {
+            full_speed: 500_000,
+            paced: 20_000,
+        },
+        rdkafka: ToolRecords {
+            full_speed: 1_500_000,
+            paced: 10_000,
+        },
+    },
+    only: &[],
+};
+
+const QUICK: Defaults = Defaults {
+    rounds: 2,
+    seconds: 1.0,
+    jvm_warm_up: Duration::from_secs(3),
+    produced_bytes_max: 500_000_000,
+    log_gigabytes: 1,
+    tools: ToolsAmount {
+        rounds: 1,
+        java: ToolRecords {
+            full_speed: 100_000,
+            paced: 8_000,
+        },
+        rdkafka: ToolRecords {
+            full_speed: 500_000,
+            paced: 5_000,
+        },
+    },
+    only: &["produce", "fetch", "one", "hand", "fsync", "start", "tools"],
+};
+
 fn measure(arguments: Arguments) -> Outcome<()> {
     raise_file_limit()?;
-    let (rounds, seconds, jvm_warm_up, megabytes) = if arguments.quick {
-        (2, 1.0, Duration::from_secs(3), 500)
-    } else {
-        (5, 3.0, Duration::from_secs(10), 1_000)
-    };
-    let measured = Duration::try_from_secs_f64(arguments.seconds.unwrap_or(seconds))
+    let defaults = if arguments.quick { QUICK } else { FULL };
+    let measured = Duration::try_from_secs_f64(arguments.seconds.unwrap_or(defaults.seconds))
         .map_err(|error| Failure::new(format!("--seconds: {error}")))?;
-    let only = if arguments.quick && arguments.only.is_empty() {
-        ["produce", "fetch", "one", "hand", "fsync", "start"]
-            .map(str::to_owned)
-            .to_vec()
+    let only = if arguments.tools {
+        vec!["tools".to_owned()]
+    } else if arguments.only.is_empty() {
+        defaults.only.iter().copied().map(str::to_owned).collect()
     } else {
         arguments.only
     };
-    let text = run(&Options {
+    let mut tools = defaults.tools;
+    tools.rounds = arguments.rounds.unwrap_or(tools.rounds).max(1);
+    let options = Options {
         servers: arguments.servers,
         only,
-        rounds: arguments.rounds.unwrap_or(rounds).max(1),
+        rounds: arguments.rounds.unwrap_or(defaults.rounds).max(1),
         measured,
-        jvm_warm_up,
-        produced_bytes_max: megabytes * 1_000_000,
+        jvm_warm_up: defaults.jvm_warm_up,
+        produced_bytes_max: defaults.produced_bytes_max,
+        log_bytes_max: arguments.log_gb.unwrap_or(defaults.log_gigabytes) * 1_000_000_000,
+        with_tools: !arguments.no_tools,
+        tools,
         klamm: arguments.klamm,
         bare: arguments.bare,
-    })?;
-    print!("{text}");
-    Ok(())
+    };
+    run(&options, |table| println!("{table}"))
 }

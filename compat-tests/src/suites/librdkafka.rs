@@ -16,12 +16,13 @@ use crate::suites::workshop::{Crate, Workshop};
 
 pub const LIBRDKAFKA: Librdkafka = Librdkafka;
 
-const CRATE: Crate = Crate {
+/// Whoever else needs librdkafka takes this one too.
+pub(crate) const CRATE: Crate = Crate {
     name: "rdkafka-sys",
     version: "4.10.0",
 };
 
-const DEBIAN_PACKAGES: &[&str] = &[
+pub(crate) const DEBIAN_PACKAGES: &[&str] = &[
     "build-essential",
     "pkg-config",
     "libssl-dev",

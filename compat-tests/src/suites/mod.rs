@@ -10,14 +10,14 @@ mod expected;
 mod failure;
 mod kafka_eos;
 mod kgo;
-mod librdkafka;
-mod process;
+pub(crate) mod librdkafka;
+pub(crate) mod process;
 mod report;
 mod run;
 mod rust_tests;
 mod schedule;
 mod server;
-mod workshop;
+pub(crate) mod workshop;
 
 pub use failure::{Failure, Outcome};
 pub use run::{Options, run};
