@@ -119,7 +119,7 @@ impl Partition {
         state.verifications.taken(header);
         let pace = state.index_pace();
         state.plan.add(header, pace);
-        let stamped = stamp(batch, base_offset, state.leader_epoch);
+        let stamped = stamp(batch, base_offset, self.leader_epoch);
         let end_offset = stamped.header().end_offset();
         let durability = self.durability(&mut state, options.durability, end_offset);
         self.ends.assigned(end_offset);

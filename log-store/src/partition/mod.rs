@@ -68,6 +68,7 @@ const LATE_TXN_BUFFER_MS: i64 = 5 * 60 * 1000;
 /// A log that is open. Shared as `Arc<Partition>`; every method may be called from any thread.
 pub struct Partition {
     engine: Box<dyn Engine>,
+    leader_epoch: LeaderEpoch,
     state: Mutex<State>,
     /// Signalled when the writer has taken or finished the queue.
     drained: Condvar,
@@ -89,7 +90,6 @@ pub struct Partition {
 /// What an append decides by, all as of the log end.
 struct State {
     options: Arc<LogOptions>,
-    leader_epoch: LeaderEpoch,
     producers: Producers,
     verifications: Verifications,
     epochs: Epochs,
@@ -176,7 +176,7 @@ impl Partition {
 
     /// The epoch that the log was opened at, which new batches are stamped with.
     pub fn leader_epoch(&self) -> LeaderEpoch {
-        self.lock_any().leader_epoch
+        self.leader_epoch
     }
 
     /// Where `requested` ended (KIP-101); see [`EpochEnd`].

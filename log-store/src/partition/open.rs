@@ -79,7 +79,6 @@ impl Partition {
         );
         let state = State {
             options: Arc::new(options.log),
-            leader_epoch: options.leader_epoch,
             producers: replay.producers,
             verifications: Verifications::default(),
             epochs: replay.epochs,
@@ -91,6 +90,7 @@ impl Partition {
         };
         Ok(Arc::new_cyclic(|this| Partition {
             engine,
+            leader_epoch: options.leader_epoch,
             state: Mutex::new(state),
             drained: Condvar::new(),
             ends,

@@ -36,7 +36,7 @@ impl Partition {
     ) -> Result<ReadSlices, ReadError> {
         self.check_online()?;
         let ends = self.ends();
-        ends.check_range(from)?;
+        check_range(from, ends.log_start, ends.log_end)?;
         let end = ends.at(limit);
         let slices = if from >= end {
             Vec::new()
@@ -49,7 +49,7 @@ impl Partition {
             })?
         };
         // The batches may have been trimmed while they were being looked for.
-        self.ends().check_range(from)?;
+        check_range(from, self.log_start(), self.log_end())?;
         let bytes = slices.iter().map(Slice::len_bytes).sum();
         Ok(ReadSlices {
             slices,
@@ -69,15 +69,13 @@ impl Partition {
     }
 }
 
-impl Ends {
-    fn check_range(&self, from: Offset) -> Result<(), ReadError> {
-        if from < self.log_start || from > self.log_end {
-            return Err(ReadError::OffsetOutOfRange {
-                offset: from,
-                start: self.log_start,
-                end: self.log_end,
-            });
-        }
-        Ok(())
+fn check_range(from: Offset, start: Offset, end: Offset) -> Result<(), ReadError> {
+    if from < start || from > end {
+        return Err(ReadError::OffsetOutOfRange {
+            offset: from,
+            start,
+            end,
+        });
     }
+    Ok(())
 }

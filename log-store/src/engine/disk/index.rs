@@ -10,6 +10,7 @@
 
 use bytes::{Buf, BufMut};
 
+use super::recent::{PlacedBatch, RecentBatches};
 use crate::Offset;
 use crate::batch::{BatchHeader, NO_TIMESTAMP_MS};
 use crate::engine::{IndexPace, SegmentStat};
@@ -48,6 +49,7 @@ pub(super) struct Index {
     /// The largest timestamp of the segment.
     pub(super) largest: TimeEntry,
     pub(super) bytes_since_entry: u64,
+    pub(super) recent: RecentBatches,
 }
 
 impl Index {
@@ -58,12 +60,14 @@ impl Index {
             times: Vec::new(),
             largest: TimeEntry::none(base),
             bytes_since_entry: 0,
+            recent: RecentBatches::default(),
         }
     }
 
     /// A batch was written at `position`.
     pub(super) fn add(&mut self, header: &BatchHeader, position: u64, pace: IndexPace) {
         let last_offset = header.last_offset();
+        self.recent.add(PlacedBatch::new(header, position));
         if header.max_timestamp_ms > self.largest.timestamp_ms {
             self.largest = TimeEntry {
                 timestamp_ms: header.max_timestamp_ms,

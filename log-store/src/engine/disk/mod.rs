@@ -20,6 +20,7 @@ mod index;
 mod names;
 pub(crate) mod open_files;
 mod read;
+mod recent;
 mod recovery;
 mod replace;
 mod scan;

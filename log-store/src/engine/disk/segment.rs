@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use super::fs::{self, Fs, FsFile, OpenMode};
 use super::index::Index;
 use super::names;
+use super::recent::PlacedBatch;
 use super::scan::HeaderScan;
 use crate::Offset;
 use crate::batch::BatchHeader;
@@ -195,17 +196,23 @@ impl Segment {
         fs::remove_if_there(fs, &names::txn_index_path(&self.dir, base))
     }
 
-    /// The first batch that contains `offset` or follows it, and where it starts.
+    /// The first batch in front of `end` that contains `offset` or follows it.
     pub(super) fn locate(
         opened: &Opened,
-        bytes: u64,
+        end: u64,
         offset: Offset,
-    ) -> io::Result<Option<(u64, BatchHeader)>> {
-        let floor = opened.index().position_floor(offset);
-        let mut scan = HeaderScan::new(Arc::clone(&opened.file), floor.min(bytes), bytes);
+    ) -> io::Result<Option<PlacedBatch>> {
+        let floor = {
+            let index = opened.index();
+            if let Some(batch) = index.recent.find(offset) {
+                return Ok((batch.position < end).then_some(batch));
+            }
+            index.position_floor(offset)
+        };
+        let mut scan = HeaderScan::new(Arc::clone(&opened.file), floor.min(end), end);
         while let Some((position, header)) = scan.next()? {
             if header.last_offset() >= offset {
-                return Ok(Some((position, header)));
+                return Ok(Some(PlacedBatch::new(&header, position)));
             }
         }
         Ok(None)
@@ -215,16 +222,18 @@ impl Segment {
     /// reader wants no more.
     pub(super) fn read(&self, opened: &Opened, range: &ReadRange) -> io::Result<Piece> {
         let stat = self.stat();
-        let Some((start, first)) = Segment::locate(opened, stat.bytes, range.from)? else {
+        let Some(first) = Segment::locate(opened, stat.bytes, range.from)? else {
             return Ok(Piece::Nothing);
         };
-        if first.last_offset() >= range.end {
+        let start = first.position;
+        if first.last_offset >= range.end {
             return Ok(Piece::Full);
         }
         let stop = if range.end >= stat.end {
             stat.bytes
         } else {
-            Segment::locate(opened, stat.bytes, range.end)?.map_or(stat.bytes, |found| found.0)
+            Segment::locate(opened, stat.bytes, range.end)?
+                .map_or(stat.bytes, |batch| batch.position)
         };
         let wanted = start.saturating_add(range.bytes_max as u64);
         if wanted >= stop {
@@ -234,7 +243,7 @@ impl Segment {
         let mut cut = Segment::boundary_at_or_before(opened, start, stop, wanted)?;
         if cut == start {
             match range.first_batch {
-                FirstBatch::Always => cut = start + first.total_bytes() as u64,
+                FirstBatch::Always => cut = start + first.bytes,
                 FirstBatch::WithinLimit => return Ok(Piece::Full),
             }
         }

@@ -77,7 +77,7 @@ impl DiskEngine {
         let opened = segment.open(&*self.fs, self.pace)?;
         let mut stat = segment.stat();
         let position = match Segment::locate(&opened, stat.bytes, end)? {
-            Some((position, _)) => position,
+            Some(batch) => batch.position,
             None => stat.bytes,
         };
         opened.file.set_len(position)?;
