@@ -197,18 +197,50 @@ impl Partitions {
         index: i32,
         configs: &Configs,
     ) -> Result<Hosted, ErrorCode> {
+        if topic.partition(index).is_none() {
+            return Err(ErrorCode::UnknownTopicOrPartition);
+        }
+        let hosted = self.hosted_topic(image, topic, configs)?;
+        self.hosted_partition(&hosted, topic, index, configs)
+    }
+
+    /// What [`Self::hosted`] begins with, once for all partitions of a topic.
+    ///
+    /// # Errors
+    /// UNKNOWN_TOPIC_OR_PARTITION when the topic has been deleted since the image was made.
+    pub fn hosted_topic(
+        &self,
+        image: &ClusterImage,
+        topic: &TopicImage,
+        configs: &Configs,
+    ) -> Result<Arc<HostedTopic>, ErrorCode> {
+        self.topic(topic, || Effective::new(image, &topic.name, configs))
+            .ok_or(ErrorCode::UnknownTopicOrPartition)
+    }
+
+    /// The rest of [`Self::hosted`]: `hosted` is what the image calls `topic`.
+    ///
+    /// # Errors
+    /// UNKNOWN_TOPIC_OR_PARTITION when the topic has no such partition.
+    pub fn hosted_partition(
+        &self,
+        hosted: &Arc<HostedTopic>,
+        topic: &TopicImage,
+        index: i32,
+        configs: &Configs,
+    ) -> Result<Hosted, ErrorCode> {
         let partition = topic
             .partition(index)
-            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let hosted = self
-            .topic(topic, || Effective::new(image, &topic.name, configs))
             .ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let slot = usize::try_from(index).expect("the image has this partition");
         let log = match hosted.online(slot) {
             Some(log) => Ok(log),
-            None => off_the_runtime(|| self.open(&hosted, slot, partition, configs)),
+            None => off_the_runtime(|| self.open(hosted, slot, partition, configs)),
         };
-        Ok(Hosted { topic: hosted, log })
+        Ok(Hosted {
+            topic: Arc::clone(hosted),
+            log,
+        })
     }
 
     /// Hands the configs of an image to the topics that are open: to all when what stands behind a topic's own configs

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use klamm_log_store::batch::{self, BatchError};
+use klamm_log_store::batch::{self, BatchError, Rules};
 use klamm_log_store::partition::{AppendOptions, Appended, Durability, Partition};
 
 use super::answer::{Answers, UNKNOWN_OFFSET};
 use super::prepare::{Part, Ready};
 use super::{ACKS_ALL, FIRST_ZSTD_VERSION, Terms};
 use crate::errors::{self, ErrorCode};
+use crate::partitions::HostedTopic;
 
 /// Why one partition's batch was not appended.
 #[derive(Debug)]
@@ -31,15 +32,34 @@ impl From<ErrorCode> for Refusal {
 }
 
 /// Appends what is ready and answers what is not.
-pub(super) fn append(terms: &Terms, part: Part, answers: &mut Answers) {
-    let Part { place, prepared } = part;
-    match prepared.and_then(|ready| append_batch(terms, ready)) {
-        Ok((log, appended)) => answers.appended(terms, place, log, &appended),
-        Err(refusal) => answers.refuse(place, refusal),
+pub(super) fn append_all(terms: &Terms, parts: Vec<Part>, answers: &mut Answers) {
+    // Those of the topic that the last part was of, as its settings were then.
+    let mut last_rules: Option<(usize, Rules)> = None;
+    for Part { place, prepared } in parts {
+        let rules_of = |topic: &HostedTopic| match last_rules {
+            Some((last, rules)) if last == place.topic => rules,
+            _ => last_rules.insert((place.topic, rules(terms, topic))).1,
+        };
+        match prepared.and_then(|ready| append_batch(terms, ready, rules_of)) {
+            Ok((log, appended)) => answers.appended(terms, place, log, &appended),
+            Err(refusal) => answers.refuse(place, refusal),
+        }
     }
 }
 
-fn append_batch(terms: &Terms, ready: Ready) -> Result<(Arc<Partition>, Appended), Refusal> {
+fn rules(terms: &Terms, topic: &HostedTopic) -> Rules {
+    topic.rules(
+        terms.now_ms,
+        terms.version >= FIRST_ZSTD_VERSION,
+        terms.decompressed_bytes_max,
+    )
+}
+
+fn append_batch(
+    terms: &Terms,
+    ready: Ready,
+    rules_of: impl FnOnce(&HostedTopic) -> Rules,
+) -> Result<(Arc<Partition>, Appended), Refusal> {
     let Ready {
         hosted,
         batch,
@@ -52,11 +72,7 @@ fn append_batch(terms: &Terms, ready: Ready) -> Result<(Arc<Partition>, Appended
         return Err(ErrorCode::InvalidTopicException.into());
     }
     let log = hosted.log?;
-    let rules = hosted.topic.rules(
-        terms.now_ms,
-        terms.version >= FIRST_ZSTD_VERSION,
-        terms.decompressed_bytes_max,
-    );
+    let rules = rules_of(&hosted.topic);
     let batch = batch::validate_only(batch, &rules).map_err(|error| invalid(error, &log))?;
     let durability = if terms.acks == ACKS_ALL {
         Durability::Durable

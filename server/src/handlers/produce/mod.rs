@@ -21,7 +21,7 @@ use answer::Answers;
 use append::Refusal;
 use bytes::Bytes;
 use klamm_codec::ProduceRequest;
-use prepare::{Entries, Part};
+use prepare::Entries;
 use tokio::time::Instant;
 
 use crate::api::{Ctx, Frame, Handled};
@@ -80,7 +80,7 @@ pub fn run(ctx: &Ctx<'_>, body: Bytes) -> Handled {
         if !unvouched.is_empty() {
             return Handled::Alone(Box::pin(async move {
                 verify::vouch(&terms, &writer, &mut parts, unvouched).await;
-                append_all(&terms, parts, &mut answers);
+                append::append_all(&terms, parts, &mut answers);
                 match answer(terms, answers) {
                     Handled::Now(frame) => Ok(frame),
                     Handled::Later(later) | Handled::Alone(later) => later.await,
@@ -90,14 +90,8 @@ pub fn run(ctx: &Ctx<'_>, body: Bytes) -> Handled {
             }));
         }
     }
-    append_all(&terms, parts, &mut answers);
+    append::append_all(&terms, parts, &mut answers);
     answer(terms, answers)
-}
-
-fn append_all(terms: &Terms, parts: Vec<Part>, answers: &mut Answers) {
-    for part in parts {
-        append::append(terms, part, answers);
-    }
 }
 
 fn refuse_as_a_whole(terms: Terms, request: Entries, error: ErrorCode) -> Handled {

@@ -1,6 +1,7 @@
 //! From a produce request to partitions and batches, before anything is written.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use klamm_codec::{ProduceTopic, TopicRef};
@@ -9,9 +10,10 @@ use klamm_log_store::partition::Verification;
 
 use super::append::Refusal;
 use super::{FIRST_ZSTD_VERSION, Terms};
-use crate::cluster::ClusterImage;
+use crate::broker::Broker;
+use crate::cluster::{ClusterImage, TopicImage};
 use crate::errors::{self, ErrorCode};
-use crate::partitions::Hosted;
+use crate::partitions::{Hosted, HostedTopic};
 
 /// The partitions of a request, each once.
 #[derive(Debug)]
@@ -159,11 +161,11 @@ pub(super) fn refuse_transactional(
 pub(super) fn prepare(terms: &Terms, request: &mut Entries) -> Result<Vec<Part>, ErrorCode> {
     let allows_zstd = terms.version >= FIRST_ZSTD_VERSION;
     let image = terms.broker.image();
+    let mut finder = Finder::new(&terms.broker, &image);
     let mut parts = Vec::with_capacity(request.entries.len());
     for entry in &mut request.entries {
         let records = std::mem::take(&mut entry.records);
-        let topic = &request.topics[entry.place.topic];
-        let prepared = match find(terms, &image, topic, entry.place.index) {
+        let prepared = match finder.find(&request.topics, entry.place) {
             Ok(hosted) => match batch::only_batch(records, allows_zstd) {
                 Ok(batch) => Ok(Ready {
                     hosted,
@@ -185,20 +187,63 @@ pub(super) fn prepare(terms: &Terms, request: &mut Entries) -> Result<Vec<Part>,
     Ok(parts)
 }
 
-fn find(
-    terms: &Terms,
-    image: &ClusterImage,
-    topic: &TopicRef,
-    index: i32,
-) -> Result<Hosted, ErrorCode> {
-    let topic = match topic {
-        TopicRef::Name(name) => image
-            .topic(name)
-            .ok_or(ErrorCode::UnknownTopicOrPartition)?,
-        TopicRef::Id(id) => image.topic_by_id(*id).ok_or(ErrorCode::UnknownTopicId)?,
-    };
-    let broker = &terms.broker;
-    broker
-        .partitions
-        .hosted(image, topic, index, &broker.configs)
+/// Finds partitions. Those of one topic usually follow each other: it is looked up for the first of them.
+struct Finder<'a> {
+    broker: &'a Broker,
+    image: &'a ClusterImage,
+    last: Option<(usize, Result<FoundTopic<'a>, ErrorCode>)>,
+}
+
+struct FoundTopic<'a> {
+    image: &'a TopicImage,
+    hosted: Arc<HostedTopic>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(broker: &'a Broker, image: &'a ClusterImage) -> Self {
+        Self {
+            broker,
+            image,
+            last: None,
+        }
+    }
+
+    fn find(&mut self, topics: &[TopicRef], place: Place) -> Result<Hosted, ErrorCode> {
+        let Broker {
+            partitions,
+            configs,
+            ..
+        } = self.broker;
+        let found = match self.last.take() {
+            Some((last, found)) if last == place.topic => found,
+            _ => self.find_topic(&topics[place.topic]),
+        };
+        let (_, found) = self.last.insert((place.topic, found));
+        match found {
+            Ok(topic) => {
+                partitions.hosted_partition(&topic.hosted, topic.image, place.index, configs)
+            }
+            Err(error) => Err(*error),
+        }
+    }
+
+    fn find_topic(&self, topic: &TopicRef) -> Result<FoundTopic<'a>, ErrorCode> {
+        let image = match topic {
+            TopicRef::Name(name) => self
+                .image
+                .topic(name)
+                .ok_or(ErrorCode::UnknownTopicOrPartition)?,
+            TopicRef::Id(id) => self
+                .image
+                .topic_by_id(*id)
+                .ok_or(ErrorCode::UnknownTopicId)?,
+        };
+        let Broker {
+            partitions,
+            configs,
+            ..
+        } = self.broker;
+        let hosted = partitions.hosted_topic(self.image, image, configs)?;
+        Ok(FoundTopic { image, hosted })
+    }
 }
