@@ -12,7 +12,8 @@ use klamm::config::{self, Configs, StorageRoot};
 use klamm::net::{NetworkThreads, Threads};
 use klamm::server::Server;
 use tracing::{error, info};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 /// Gives memory back that the threads' compressors and requests no longer need; the system's allocator keeps it, thread by
 /// thread.
@@ -42,13 +43,16 @@ fn print(text: &str) -> Result<(), String> {
 }
 
 fn serve(args: &ServeArgs) -> Result<(), String> {
-    let filter =
-        EnvFilter::try_new(&args.log).map_err(|error| format!("--log {}: {error}", args.log))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let filter: Targets = args
+        .log
+        .parse()
+        .map_err(|error| format!("--log {}: {error}", args.log))?;
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
         .init();
     let loaded =
         config::load(&args.sources(std::env::vars_os())).map_err(|error| error.to_string())?;
