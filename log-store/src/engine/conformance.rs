@@ -332,7 +332,8 @@ fn keeps_what_was_replaced<S: Subject>(subject: &mut S) {
     assert_eq!(engine.cleaned_to(), Some(Offset(24)));
     let expected = [&[written[1], written[7]], &written[8..]].concat();
     let segments = engine.segments();
-    engine.close(b"closing").expect("closes");
+    engine.prepare_close(b"closing").expect("prepares");
+    engine.close().expect("closes");
     let Some(engine) = subject.reopen(engine) else {
         return;
     };
@@ -379,7 +380,8 @@ fn survives_being_closed<S: Subject>(subject: &mut S) {
     engine.save_epochs(&[epoch(1, 0)]).expect("saves");
     engine.save_aborted(aborted(30)).expect("saves");
     engine.save_log_start(Offset(5)).expect("saves");
-    engine.close(b"closing").expect("closes");
+    engine.prepare_close(b"closing").expect("prepares");
+    engine.close().expect("closes");
     let Some(engine) = subject.reopen(engine) else {
         return;
     };
@@ -406,7 +408,8 @@ fn survives_being_closed<S: Subject>(subject: &mut S) {
         read_headers(&engine, all_below(Offset(45))),
         [&written[..], &more[..]].concat()
     );
-    engine.close(b"closing again").expect("closes");
+    engine.prepare_close(b"closing again").expect("prepares");
+    engine.close().expect("closes");
     let engine = subject.reopen(engine).expect("it kept it before");
     assert_eq!(engine.end(), Offset(45));
     assert_eq!(

@@ -10,8 +10,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use bytes::Bytes;
 
 use super::{
-    Engine, Fill, Filled, FirstBatch, IndexPace, ReadRange, ReplaceError, Replaced, SegmentRange,
-    SegmentSink, SegmentStat,
+    Engine, Fill, Filled, FirstBatch, IndexPace, Landmarks, ReadRange, ReplaceError, Replaced,
+    SegmentRange, SegmentSink, SegmentStat,
 };
 use crate::Offset;
 use crate::batch::{Batch, BatchHeader, StampedBatch};
@@ -362,6 +362,13 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
+    fn forget_from(&self, from: Offset) -> io::Result<()> {
+        let mut log = self.write_log();
+        log.aborted.retain(|txn| txn.last_offset < from);
+        log.producers.retain(|at, _| *at <= from);
+        Ok(())
+    }
+
     fn log_start(&self) -> Offset {
         let log = self.read_log();
         log.log_start.max(log.segments[0].stat.base)
@@ -374,8 +381,20 @@ impl Engine for MemoryEngine {
 
     fn checkpoint(&self) {}
 
-    fn close(&self, producers: &[u8]) -> io::Result<()> {
+    fn landmarks_due(&self) -> Option<Offset> {
+        None
+    }
+
+    fn save_landmarks(&self, _landmarks: Landmarks) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn prepare_close(&self, producers: &[u8]) -> io::Result<()> {
         self.save_producers(self.end(), producers)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -147,6 +147,10 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// Adds an aborted transaction whose marker is in the active segment.
     fn save_aborted(&self, txn: AbortedTxn) -> io::Result<()>;
 
+    /// Forgets the aborted transactions whose markers are at `from` or behind it, and the producer
+    /// states above `from`: they are made anew from the batches after a crash.
+    fn forget_from(&self, from: Offset) -> io::Result<()>;
+
     /// The log start that was saved last; `start` when none was.
     fn log_start(&self) -> Offset;
 
@@ -157,12 +161,36 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// which may be lost; no IO.
     fn checkpoint(&self);
 
+    /// The base of the active segment, when so much was written to it since its landmarks were
+    /// saved that a check after a crash would take a while.
+    fn landmarks_due(&self) -> Option<Offset>;
+
+    /// Saves what lets a check after a crash begin in the middle of the active segment. Only a
+    /// hint, which may be lost; nothing is done when another segment is active by now.
+    ///
+    /// # Errors
+    /// Those of the disk; the log is none the worse.
+    fn save_landmarks(&self, landmarks: Landmarks) -> io::Result<()>;
+
     /// Waits for whoever is just removing or replacing segments, and lets nobody begin to: from now
     /// on the files are somebody else's.
     fn retire(&self);
 
-    /// Makes everything last and lets go of all files. `producers` is the producer state at `end`.
-    fn close(&self, producers: &[u8]) -> io::Result<()>;
+    /// Writes what `close` makes last; `producers` is the producer state at `end`. Nothing else is
+    /// written from now on.
+    fn prepare_close(&self, producers: &[u8]) -> io::Result<()>;
+
+    /// Makes everything last and lets go of all files, after `prepare_close`.
+    fn close(&self) -> io::Result<()>;
+}
+
+/// What is known about the middle of an active segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landmarks {
+    pub base: Offset,
+    /// The producer state below an offset. Only when no transaction was aborted between `base` and
+    /// there: whoever begins at this state does not learn of it.
+    pub producers: Option<(Offset, Vec<u8>)>,
 }
 
 /// Sealed segments that follow each other: from the one that begins at `base` to the one that ends

@@ -41,7 +41,7 @@ use self::producers::Producers;
 use self::verification::Verifications;
 use self::waiters::Waiters;
 use self::writer::WriteQueue;
-use crate::engine::Engine;
+use crate::engine::{Engine, Landmarks};
 use crate::syncer::{SyncQueue, SyncTarget, SyncTurn};
 use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
@@ -289,9 +289,49 @@ impl Partition {
 
     /// Remembers what need not be checked after a crash; see [`Engine::checkpoint`].
     pub(crate) fn checkpoint(&self) {
-        if self.offline.get().is_none() {
-            self.engine.checkpoint();
+        if self.offline.get().is_some() {
+            return;
         }
+        if let Some(base) = self.engine.landmarks_due() {
+            let landmarks = Landmarks {
+                base,
+                producers: self.producers_since(base),
+            };
+            if let Err(error) = self.engine.save_landmarks(landmarks) {
+                tracing::warn!(%error, log = ?self.engine, "a check after a crash will take longer");
+            }
+        }
+        self.engine.checkpoint();
+    }
+
+    /// The producers below the log end, and where that is; none when a transaction was aborted at
+    /// `base` or behind it.
+    fn producers_since(&self, base: Offset) -> Option<(Offset, Vec<u8>)> {
+        let state = self.lock_any();
+        let has_aborted = self
+            .lock_aborted()
+            .last()
+            .is_some_and(|txn| txn.last_offset >= base);
+        (!has_aborted).then(|| (self.log_end(), producer_snapshot::encode(&state.producers)))
+    }
+
+    /// The first half of [`Partition::close`]: takes no more appends, and writes everything without
+    /// waiting for the disk.
+    ///
+    /// # Errors
+    /// As those of the whole.
+    pub(crate) fn prepare_close(&self) -> Result<(), Offline> {
+        let mut state = self.lock_drained()?;
+        self.end_appends(&mut state)
+    }
+
+    fn end_appends(&self, state: &mut State) -> Result<(), Offline> {
+        if std::mem::replace(&mut state.is_closed, true) {
+            return Ok(());
+        }
+        let producers = producer_snapshot::encode(&state.producers);
+        let prepared = self.engine.prepare_close(&producers);
+        prepared.map_err(|error| self.go_offline(format!("closing failed: {error}")))
     }
 
     /// Takes no more appends, writes and syncs what is queued, saves the producer state and lets go
@@ -302,11 +342,8 @@ impl Partition {
     /// When the disk refused. What was committed before stays so.
     pub fn close(&self) -> Result<(), Offline> {
         let mut state = self.lock_drained()?;
-        if std::mem::replace(&mut state.is_closed, true) {
-            return Ok(());
-        }
-        let producers = producer_snapshot::encode(&state.producers);
-        if let Err(error) = self.engine.close(&producers) {
+        self.end_appends(&mut state)?;
+        if let Err(error) = self.engine.close() {
             return Err(self.go_offline(format!("closing failed: {error}")));
         }
         self.moved(self.ends.synced(self.written_end()));

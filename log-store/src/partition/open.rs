@@ -59,6 +59,14 @@ impl Partition {
                 current: latest.epoch,
             });
         }
+        if engine.recovered_from().is_some() {
+            // What was found is acknowledged from now on, and so must be what was learned from it.
+            if replay.has_new_epochs {
+                engine.save_epochs(replay.epochs.starts())?;
+                replay.has_new_epochs = false;
+            }
+            engine.sync()?;
+        }
         let has_new_epoch = replay.epochs.assign(options.leader_epoch, log_end);
         replay
             .producers
@@ -142,10 +150,13 @@ impl Replay {
                 open.begin_at(first);
             }
         }
-        let mut aborted = engine.aborted()?;
-        if let Some(recovered_from) = recovered_from {
-            aborted.retain(|txn| txn.last_offset < recovered_from);
+        // A snapshot within a segment was saved when nothing before it in the segment was aborted,
+        // or by a clean close, which has made last what was.
+        let aborted_from = recovered_from.map(|at| from.max(segment_base(engine, at)));
+        if let Some(aborted_from) = aborted_from {
+            engine.forget_from(aborted_from)?;
         }
+        let aborted = engine.aborted()?;
         Ok(Replay {
             from,
             producers,
@@ -153,7 +164,7 @@ impl Replay {
             has_new_epochs: false,
             open,
             aborted,
-            aborted_from: recovered_from,
+            aborted_from,
         })
     }
 
@@ -240,6 +251,14 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// Where the segment begins that holds the batch at `offset`, or would hold the next one.
+fn segment_base(engine: &dyn Engine, offset: Offset) -> Offset {
+    let segments = engine.segments();
+    let bases = segments.iter().rev().map(|segment| segment.base);
+    let mut below = bases.filter(|base| *base <= offset);
+    below.next().unwrap_or(engine.start())
 }
 
 fn read_marker(engine: &dyn Engine, header: &BatchHeader) -> io::Result<Option<EndTxnMarker>> {

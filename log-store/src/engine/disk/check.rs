@@ -55,11 +55,17 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// Checks the batches of a segment from its start until one is not valid.
-pub(super) fn check(file: &Arc<dyn FsFile>, base: Offset, pace: IndexPace) -> io::Result<Checked> {
+/// Checks the batches of a segment until one is not valid: from its start, or behind those that
+/// `believed` describes.
+pub(super) fn check(
+    file: &Arc<dyn FsFile>,
+    base: Offset,
+    pace: IndexPace,
+    believed: Option<(Index, SegmentStat)>,
+) -> io::Result<Checked> {
     let mut window = Window::new(file)?;
-    let mut index = Index::new(base);
-    let mut stat = SegmentStat::empty(base, 0);
+    let from_start = || (Index::new(base), SegmentStat::empty(base, 0));
+    let (mut index, mut stat) = believed.unwrap_or_else(from_start);
     let mut damage = None;
     while stat.bytes < window.file_bytes {
         match window.batch(stat.bytes, base, stat.end)? {
@@ -138,7 +144,13 @@ pub(super) fn has_hole(
     let mut at = from;
     while at < to {
         let sector_end = (at / SECTOR_BYTES + 1) * SECTOR_BYTES;
-        let piece_bytes = (sector_end.min(to) - at) as usize;
+        // What follows may begin in the last sector, with zeros.
+        let piece_end = if at == from {
+            sector_end.min(to)
+        } else {
+            sector_end
+        };
+        let piece_bytes = (piece_end - at) as usize;
         let piece = window.at(at, piece_bytes)?;
         let piece = &piece[..piece.len().min(piece_bytes)];
         let tells = if at == from {

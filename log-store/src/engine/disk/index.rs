@@ -64,6 +64,24 @@ impl Index {
         }
     }
 
+    pub(super) fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// Forgets what is known about batches that reach `end` or beyond.
+    pub(super) fn cut(&mut self, end: Offset) {
+        let offsets = self
+            .offsets
+            .partition_point(|entry| entry.last_offset < end);
+        self.offsets.truncate(offsets);
+        let last_offset = self.offsets.last().map(|entry| entry.last_offset);
+        let times = self
+            .times
+            .partition_point(|entry| Some(entry.offset) <= last_offset);
+        self.times.truncate(times);
+        self.largest = self.last_time();
+    }
+
     /// A batch was written at `position`.
     pub(super) fn add(&mut self, header: &BatchHeader, position: u64, pace: IndexPace) {
         let last_offset = header.last_offset();

@@ -17,6 +17,7 @@ pub(crate) mod checkpoint;
 mod files;
 pub mod fs;
 mod index;
+mod landmarks;
 mod names;
 pub(crate) mod open_files;
 mod read;
@@ -40,17 +41,19 @@ mod write;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use self::checkpoint::OffsetCheckpoint;
 use self::fs::{Fs, OpenMode};
+use self::landmarks::SavedLandmarks;
 use self::recovery::Known;
 use self::segment::Segment;
 use super::{
-    Engine, Fill, IndexPace, ReadRange, ReplaceError, Replaced, SegmentRange, SegmentStat,
+    Engine, Fill, IndexPace, Landmarks, ReadRange, ReplaceError, Replaced, SegmentRange,
+    SegmentStat,
 };
 use crate::Offset;
 use crate::batch::{BatchHeader, StampedBatch};
@@ -115,6 +118,7 @@ pub struct DiskEngine {
     /// not, unless the bytes before it do.
     naming: Mutex<()>,
     snapshots: Mutex<BTreeSet<Offset>>,
+    landmarks: Mutex<SavedLandmarks>,
     sealed_open: Mutex<VecDeque<Arc<Segment>>>,
     /// Whether anything was changed since the log was opened cleanly.
     is_changed: AtomicBool,
@@ -179,6 +183,12 @@ impl DiskEngine {
         let loaded = recovery::load(&*options.fs, &options.dir, known)?;
         let active = loaded.segments.last().expect("loading makes a segment");
         let end = active.stat().end;
+        if recovery_point.is_some_and(|point| point > end) {
+            // What takes the place of the batches that are gone is not proven.
+            options.recovery_points.set(&options.name, end);
+            options.recovery_points.save()?;
+        }
+        let landmarks = SavedLandmarks::of(active.base(), loaded.indexed_bytes);
         // A log with batches that was closed has had them synced, and all beneath them. What was
         // found after a crash has just been synced, as it is acknowledged from now on.
         let mut names = options.foundations;
@@ -207,6 +217,7 @@ impl DiskEngine {
             syncing: Mutex::new(()),
             naming: Mutex::new(()),
             snapshots: Mutex::new(loaded.snapshots),
+            landmarks: Mutex::new(landmarks),
             sealed_open: Mutex::new(VecDeque::new()),
             is_changed: AtomicBool::new(loaded.recovered_from.is_some()),
             segments: RwLock::new(loaded.segments),
@@ -330,6 +341,11 @@ impl Engine for DiskEngine {
         self.write_aborted(txn)
     }
 
+    fn forget_from(&self, from: Offset) -> io::Result<()> {
+        self.remove_snapshots((Bound::Excluded(from), Bound::Unbounded))?;
+        self.forget_aborted(from)
+    }
+
     fn log_start(&self) -> Offset {
         let saved = self.log_starts.offset(&self.name);
         saved.map_or(self.start(), |saved| saved.max(self.start()))
@@ -344,12 +360,29 @@ impl Engine for DiskEngine {
         self.recovery_points.set(&self.name, self.durable_end());
     }
 
-    fn close(&self, producers: &[u8]) -> io::Result<()> {
+    fn landmarks_due(&self) -> Option<Offset> {
+        let active = self.active().stat();
+        lock(&self.landmarks)
+            .are_due(&active)
+            .then_some(active.base)
+    }
+
+    fn save_landmarks(&self, landmarks: Landmarks) -> io::Result<()> {
+        self.write_landmarks(landmarks)
+    }
+
+    fn prepare_close(&self, producers: &[u8]) -> io::Result<()> {
         self.retire();
         // What was opened as it should be and not touched, and what is new and empty, needs nothing.
         if self.is_changed() {
             self.save_active_index(&self.active())?;
             self.write_snapshot(self.end(), producers)?;
+        }
+        Ok(())
+    }
+
+    fn close(&self) -> io::Result<()> {
+        if self.is_changed() {
             self.sync_written()?;
         }
         self.checkpoint();

@@ -1,7 +1,8 @@
 //! Finding out what a log directory holds.
 //!
-//! After a clean shutdown the files are believed. Otherwise every batch from the segment of the
-//! recovery point on is read and its checksum compared. What a crash leaves behind the last whole
+//! After a clean shutdown the files are believed. Otherwise every batch from the recovery point on is
+//! read and its checksum compared; from the start of its segment on, unless the index that was saved
+//! last leads to the recovery point. What a crash leaves behind the last whole
 //! batch is cut off; damage that a crash cannot have done is reported and nothing is changed.
 //!
 //! What a crash can do: a kill ends the file somewhere, possibly inside of a batch. A power cut
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use super::check::{self, Checked, Damage, Invalid};
 use super::fs::{Fs, FsFile, OpenMode};
-use super::index::{Index, TimeEntry};
+use super::index::{Index, OffsetEntry, TimeEntry};
 use super::names::{self, LogFile};
 use super::scan::HeaderScan;
 use super::segment::{self, Opened, Segment};
@@ -49,8 +50,10 @@ pub(super) struct Loaded {
     /// Oldest first, at least one.
     pub(super) segments: Vec<Arc<Segment>>,
     pub(super) snapshots: BTreeSet<Offset>,
-    /// The base of the first segment whose batches were checked.
+    /// The first offset whose batch was checked.
     pub(super) recovered_from: Option<Offset>,
+    /// Bytes of the last segment that its index on the disk covers.
+    pub(super) indexed_bytes: u64,
 }
 
 /// Looks at the files, and cuts off what a crash left behind.
@@ -73,17 +76,21 @@ pub(super) fn load(fs: &dyn Fs, dir: &Path, known: Known) -> Result<Loaded, Open
     };
     let all: Vec<Offset> = bases.into_iter().collect();
     let mut is_cut = false;
+    let mut indexed_bytes = 0;
     for (index, &base) in all.iter().enumerate() {
         let next = all.get(index + 1).copied();
         let file = fs.open(&names::log_path(dir, base), OpenMode::Update)?;
         let segment = if recover_from.is_some_and(|from| base >= from) {
-            recovered_from = recovered_from.or(Some(base));
             let later = &all[index + 1..];
-            let (segment, was_cut) = recover(fs, dir, base, &file, later, known)?;
-            is_cut = was_cut;
-            segment
+            let recovered = recover(fs, dir, base, &file, later, known)?;
+            recovered_from = recovered_from.or(Some(recovered.from));
+            is_cut = recovered.is_cut;
+            indexed_bytes = recovered.indexed_bytes;
+            recovered.segment
         } else {
-            believe(fs, dir, base, next, &file, known)?
+            let segment = believe(fs, dir, base, next, &file, known)?;
+            indexed_bytes = segment.stat().bytes;
+            segment
         };
         if let Some(next) = next
             && !is_cut
@@ -106,14 +113,15 @@ pub(super) fn load(fs: &dyn Fs, dir: &Path, known: Known) -> Result<Loaded, Open
         }
         segments.push(Arc::new(Segment::empty(dir, known.log_start, known.now_ms)));
     }
-    remove_useless_snapshots(fs, dir, &segments, &mut snapshots)?;
-    if let Some(from) = recovered_from {
-        make_last(fs, dir, &segments, from)?;
+    remove_useless_snapshots(fs, dir, &segments, recovered_from, &mut snapshots)?;
+    if let (Some(_), Some(base)) = (recovered_from, recover_from) {
+        make_last(fs, dir, &segments, base)?;
     }
     Ok(Loaded {
         segments,
         snapshots,
         recovered_from,
+        indexed_bytes,
     })
 }
 
@@ -222,8 +230,18 @@ fn read_tail(
     Ok(())
 }
 
-/// A segment that may have suffered: every batch is checked, and the index made anew. Returns
-/// whether something was cut off, so that no segment may follow.
+/// A segment that was checked.
+struct Recovered {
+    segment: Segment,
+    /// The first offset whose batch was checked.
+    from: Offset,
+    /// Something was cut off, so that no segment may follow.
+    is_cut: bool,
+    indexed_bytes: u64,
+}
+
+/// A segment that may have suffered: every batch from the recovery point on is checked, and the
+/// index made anew.
 fn recover(
     fs: &dyn Fs,
     dir: &Path,
@@ -231,12 +249,17 @@ fn recover(
     file: &Arc<dyn FsFile>,
     later: &[Offset],
     known: Known,
-) -> Result<(Segment, bool), OpenError> {
+) -> Result<Recovered, OpenError> {
+    let begin = believed(fs, dir, base, file, known)?;
+    let (from, indexed_bytes) = match &begin {
+        Some((_, stat)) => (stat.end, stat.bytes),
+        None => (base, 0),
+    };
     let Checked {
         mut index,
         mut stat,
         damage,
-    } = check::check(file, base, known.pace)?;
+    } = check::check(file, base, known.pace, begin)?;
     stat.modified_ms = file.modified_ms()?;
     if let Some(damage) = &damage {
         if !is_left_by_crash(fs, dir, file, damage, stat.end, later)? {
@@ -265,21 +288,88 @@ fn recover(
     let segment = Segment::new(dir, stat);
     let is_last = damage.is_some() || later.is_empty();
     if is_last {
-        segment.remove_index(fs)?;
+        // What it says about the batches in front of the recovery point stays true.
+        if damage.is_some() || indexed_bytes == 0 {
+            segment.remove_index(fs)?;
+        }
     } else {
         index.seal();
         for path in segment.save_index(fs, &index)? {
             fs.open(&path, OpenMode::Update)?.sync()?;
         }
     }
-    // The replay of the batches makes it anew.
-    super::fs::remove_if_there(fs, &names::txn_index_path(dir, base))?;
     index.describe(&mut stat);
     segment.reset(stat);
     if is_last {
         segment.set_opened(Opened::new(Arc::clone(file), index));
     }
-    Ok((segment, damage.is_some()))
+    Ok(Recovered {
+        segment,
+        from,
+        is_cut: damage.is_some(),
+        indexed_bytes: if damage.is_some() { 0 } else { indexed_bytes },
+    })
+}
+
+/// The part of a segment in front of the recovery point, which is known to be whole, when the index
+/// on the disk leads there.
+fn believed(
+    fs: &dyn Fs,
+    dir: &Path,
+    base: Offset,
+    file: &Arc<dyn FsFile>,
+    known: Known,
+) -> io::Result<Option<(Index, SegmentStat)>> {
+    let bytes = file.len_bytes()?;
+    if known.recovery_point <= base || bytes == 0 {
+        return Ok(None);
+    }
+    let Some(mut index) = segment::read_index(fs, dir, base, bytes)? else {
+        return Ok(None);
+    };
+    index.cut(known.recovery_point);
+    let Some(entry) = index.offsets.last().copied() else {
+        return Ok(None);
+    };
+    match follow(file, bytes, entry, &mut index, known) {
+        // It leads nowhere.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+        followed => followed.map(|stat| stat.map(|stat| (index, stat))),
+    }
+}
+
+/// Reads the headers from an index entry up to the recovery point.
+fn follow(
+    file: &Arc<dyn FsFile>,
+    bytes: u64,
+    entry: OffsetEntry,
+    index: &mut Index,
+    known: Known,
+) -> io::Result<Option<SegmentStat>> {
+    let mut stat = SegmentStat::empty(index.base(), known.now_ms);
+    let mut first = HeaderScan::new(Arc::clone(file), 0, bytes);
+    if let Some((_, header)) = first.next()? {
+        stat.first_timestamp_ms = header.max_timestamp_ms;
+    }
+    let mut scan = HeaderScan::new(Arc::clone(file), entry.position, bytes);
+    // What is behind the recovery point need not be what its header says.
+    while stat.end < known.recovery_point
+        && let Some((position, header)) = scan.next()?
+    {
+        if position == entry.position {
+            if header.last_offset() != entry.last_offset {
+                return Ok(None);
+            }
+            index.bytes_since_entry = header.total_bytes() as u64;
+        } else if header.base_offset < stat.end || header.end_offset() > known.recovery_point {
+            break;
+        } else {
+            index.add(&header, position, known.pace);
+        }
+        stat.bytes = position + header.total_bytes() as u64;
+        stat.end = header.end_offset();
+    }
+    Ok(Some(stat))
 }
 
 /// Makes the kernel take the bytes from `position` to `end` for changed. After a failed sync it takes them for written,
@@ -325,11 +415,12 @@ fn is_left_by_crash(
 }
 
 /// Snapshots beyond the end speak of batches that are gone. Of the others, those with which a
-/// segment begins and the newest one are of use.
+/// segment begins, the newest one, and the newest one in front of what was checked are of use.
 fn remove_useless_snapshots(
     fs: &dyn Fs,
     dir: &Path,
     segments: &[Arc<Segment>],
+    recovered_from: Option<Offset>,
     snapshots: &mut BTreeSet<Offset>,
 ) -> io::Result<()> {
     let end = segments.last().map(|segment| segment.stat().end);
@@ -339,8 +430,11 @@ fn remove_useless_snapshots(
         .find(|at| end.is_some_and(|end| **at <= end))
         .copied();
     let bases: BTreeSet<Offset> = segments.iter().map(|segment| segment.base()).collect();
+    let newest_proven =
+        recovered_from.and_then(|from| snapshots.range(..=from).next_back().copied());
     let is_useful = |at: &Offset| {
-        end.is_some_and(|end| *at <= end) && (bases.contains(at) || newest == Some(*at))
+        end.is_some_and(|end| *at <= end)
+            && (bases.contains(at) || newest == Some(*at) || newest_proven == Some(*at))
     };
     for &at in snapshots.iter().filter(|at| !is_useful(at)) {
         super::fs::remove_if_there(fs, &names::snapshot_path(dir, at))?;

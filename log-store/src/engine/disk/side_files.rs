@@ -63,6 +63,35 @@ impl DiskEngine {
         Ok(())
     }
 
+    /// Forgets aborted transactions with markers at `from` or behind it, and whatever a crash has
+    /// made of entries.
+    pub(super) fn forget_aborted(&self, from: Offset) -> io::Result<()> {
+        let active = self.active().base();
+        for segment in self.read_segments().iter() {
+            // The last one's may tell of a marker that was lost.
+            if segment.stat().end <= from && segment.base() != active {
+                continue;
+            }
+            let path = names::txn_index_path(&self.dir, segment.base());
+            let Some(bytes) = fs::read_whole(&*self.fs, &path)? else {
+                continue;
+            };
+            let kept: Vec<u8> = txn_index::decode(&bytes)
+                .iter()
+                .filter(|txn| (segment.base()..from).contains(&txn.last_offset))
+                .filter(|txn| txn.first_offset < txn.last_offset)
+                .flat_map(txn_index::encode)
+                .collect();
+            if kept.is_empty() {
+                fs::remove_if_there(&*self.fs, &path)?;
+            } else if kept != bytes {
+                fs::write_whole(&*self.fs, &path, &kept)?;
+                self.sync_later([path]);
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn cut_txn_index(&self, base: Offset, end: Offset) -> io::Result<()> {
         let path = names::txn_index_path(&self.dir, base);
         let Some(bytes) = fs::read_whole(&*self.fs, &path)? else {

@@ -326,6 +326,8 @@ impl Fs for SimFs {
         self.lock_state().sync(|change| change.is_in(dir))
     }
 
+    fn write_back(&self, _dir: &Path) {}
+
     fn lock(&self, path: &Path) -> io::Result<Option<LockGuard>> {
         if !self.lock_state().locked.insert(path.to_owned()) {
             return Ok(None);

@@ -69,6 +69,11 @@ impl DiskEngine {
         let end = active.stat().end;
         self.end.store(end.0, Ordering::Release);
         self.durable_end.fetch_min(end.0, Ordering::AcqRel);
+        let recovery_point = self.recovery_points.offset(&self.name);
+        if recovery_point.is_some_and(|point| point > end) {
+            self.recovery_points.set(&self.name, end);
+            self.recovery_points.save()?;
+        }
         Ok(())
     }
 

@@ -1,12 +1,18 @@
 //! The last stable offset, aborted transactions, and who may end one.
 
+use std::path::Path;
+
 use super::{OnDisk, in_memory};
 use crate::batch::EndMarker;
+use crate::engine::disk::fs::Fs;
+use crate::engine::disk::sim_fs::PowerCut;
 use crate::partition::{
     AbortedTxn, ActiveProducer, AppendError, AppendOptions, Appended, Durability, LogOptions,
     Partition,
 };
-use crate::testing::{NOW_MS, append, idempotent_batch, plain_batch, transactional_batch};
+use crate::testing::{
+    NOW_MS, Random, append, block_on, idempotent_batch, plain_batch, transactional_batch,
+};
 use crate::{Offset, ProducerEpoch, ProducerId};
 
 fn begin(partition: &Partition, producer_id: i64, sequence: i32) -> Appended {
@@ -214,4 +220,107 @@ fn a_producer_is_described_as_its_batches_left_it() {
     assert_eq!(disk.partition.active_producers(), expected);
     // The marker that comes again after a restart is a repetition, as before it.
     end_as(&disk.partition, 3, 4, EndMarker::Abort, 8, 2).expect("a repetition is taken");
+}
+
+/// What a log knows beside its batches.
+fn known(disk: &OnDisk) -> (Offset, Offset, Vec<AbortedTxn>, Vec<ActiveProducer>) {
+    let log = &disk.partition;
+    let aborted = log.aborted_txns(Offset(0), log.log_end());
+    (
+        log.log_end(),
+        log.last_stable(),
+        aborted,
+        log.active_producers(),
+    )
+}
+
+/// Writes for a while: transactions that overlap, end and stay open, rolls, checkpoints, restarts.
+fn live(disk: OnDisk, random: &mut Random) -> OnDisk {
+    let mut disk = disk;
+    let mut sequences = [0; 4];
+    let mut are_open = [false; 4];
+    for _ in 0..random.below(150) {
+        let producer = random.below(4) as usize;
+        let producer_id = producer as i64 + 1;
+        match random.below(16) {
+            0..8 => {
+                let batch = transactional_batch(producer_id, 0, sequences[producer], 1);
+                let durability = if random.one_in(3) {
+                    Durability::Durable
+                } else {
+                    Durability::Unsynced
+                };
+                let appended = append(&disk.partition, &batch, durability).expect("it is taken");
+                if random.one_in(3) && durability == Durability::Durable {
+                    block_on(disk.partition.committed(appended.end_offset())).expect("it is");
+                }
+                sequences[producer] += 1;
+                are_open[producer] = true;
+            }
+            8..11 if are_open[producer] => {
+                let outcome = if random.one_in(4) {
+                    EndMarker::Abort
+                } else {
+                    EndMarker::Commit
+                };
+                end(&disk.partition, producer_id, 0, outcome).expect("it ends");
+                are_open[producer] = false;
+            }
+            11..14 => disk.dir.checkpoint().expect("it works"),
+            14 => disk.partition.flush().expect("it works"),
+            15 if random.one_in(4) => disk = disk.restart(),
+            15 if random.one_in(4) => disk = disk.kill(),
+            _ => {}
+        }
+    }
+    disk
+}
+
+#[test]
+fn a_check_from_the_recovery_point_finds_what_one_from_the_start_finds() {
+    // After a kill that is what was known before; after a power cut, what the log says when nobody
+    // remembers where to begin.
+    let options = LogOptions {
+        segment_bytes: 6_000,
+        index_interval_bytes: 200,
+        ..LogOptions::default()
+    };
+    for seed in (0..300).chain([1726, 1890, 8331]) {
+        let mut random = Random(seed);
+        let disk = live(OnDisk::new(options.clone()), &mut random);
+        let (log_end, _, aborted, producers) = known(&disk);
+        let cut = [
+            PowerCut::InOrder,
+            PowerCut::AnySectors,
+            PowerCut::NamesFirst,
+        ];
+        let cut = cut[random.below(3) as usize];
+        let after_cut = disk.fs.cut_power(cut, &mut random);
+        let after_kill = disk.fs.kill();
+
+        for (fs, what) in [(&after_kill, "kill"), (&after_cut, "power cut")] {
+            let checked = OnDisk::open(fs.kill(), options.clone());
+            let from_start = fs.kill();
+            let recovery_points = Path::new("/data/recovery-point-offset-checkpoint");
+            if from_start.contents(recovery_points).is_some() {
+                from_start.remove_file(recovery_points).expect("it goes");
+            }
+            let from_start = known(&OnDisk::open(from_start, options.clone()));
+            assert_eq!(known(&checked), from_start, "seed {seed}, {what} {cut:?}");
+            // What was found lasts, so that it is found again.
+            let again = OnDisk::open(checked.fs.kill(), options.clone());
+            assert_eq!(
+                known(&again),
+                from_start,
+                "seed {seed}, {what} {cut:?}, again"
+            );
+        }
+        let killed = OnDisk::open(after_kill, options.clone());
+        let (end_now, _, aborted_now, producers_now) = known(&killed);
+        assert_eq!(
+            (end_now, aborted_now, producers_now),
+            (log_end, aborted, producers),
+            "seed {seed}"
+        );
+    }
 }
