@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::check::{self, Checked, Damage, Invalid};
-use super::fs::{Fs, FsFile, OpenMode};
+use super::fs::{DirEntry, Fs, FsFile, OpenMode};
 use super::index::{Index, OffsetEntry, TimeEntry};
 use super::names::{self, LogFile};
 use super::scan::HeaderScan;
@@ -61,11 +61,11 @@ pub(super) struct Loaded {
 /// # Errors
 /// [`OpenError::Corrupt`] for damage that no crash explains.
 pub(super) fn load(fs: &dyn Fs, dir: &Path, known: Known) -> Result<Loaded, OpenError> {
-    swap::finish(fs, dir)?;
+    let entries = swap::finish(fs, dir)?;
     let Listed {
         bases,
         mut snapshots,
-    } = list(fs, dir)?;
+    } = sort(fs, dir, entries)?;
     let mut segments = Vec::with_capacity(bases.len());
     let mut recovered_from = None;
     let recover_from = if known.is_clean {
@@ -131,13 +131,13 @@ struct Listed {
 }
 
 /// The segments and snapshots in `dir`; removes what is left over.
-fn list(fs: &dyn Fs, dir: &Path) -> Result<Listed, OpenError> {
+fn sort(fs: &dyn Fs, dir: &Path, entries: Vec<DirEntry>) -> Result<Listed, OpenError> {
     let mut listed = Listed {
         bases: BTreeSet::new(),
         snapshots: BTreeSet::new(),
     };
     let mut indexes = Vec::new();
-    for entry in fs.list(dir)? {
+    for entry in entries {
         if entry.is_dir {
             continue;
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::fs::{self, Fs, OpenMode};
+use super::fs::{self, DirEntry, Fs, OpenMode};
 use super::names::{self, LogFile, SWAP_SUFFIX};
 use super::scan::HeaderScan;
 use crate::Offset;
@@ -16,30 +16,30 @@ use crate::partition::OpenError;
 /// called `.swap` was, and so were those below it: segments that were split into several are
 /// renamed from the last to the first.
 ///
+/// Returns what is in the directory then.
+///
 /// # Errors
 /// Those of the disk; [`OpenError::Corrupt`] when a complete segment cannot be read.
-pub(super) fn finish(fs: &dyn Fs, dir: &Path) -> Result<(), OpenError> {
+pub(super) fn finish(fs: &dyn Fs, dir: &Path) -> Result<Vec<DirEntry>, OpenError> {
     let mut cleaned = BTreeSet::new();
     let mut swaps = BTreeSet::new();
     let mut others = Vec::new();
-    for entry in fs.list(dir)? {
-        if entry.is_dir {
-            continue;
-        }
-        match LogFile::of(&entry.name) {
+    let entries = fs.list(dir)?;
+    for DirEntry { name, .. } in entries.iter().filter(|entry| !entry.is_dir) {
+        match LogFile::of(name) {
             LogFile::Cleaned(base) => {
-                cleaned.insert((base, entry.name));
+                cleaned.insert((base, name.clone()));
             }
             LogFile::Swap(base) => {
-                swaps.insert((base, entry.name));
+                swaps.insert((base, name.clone()));
             }
-            LogFile::Log(base) | LogFile::Index(base) => others.push((base, entry.name)),
+            LogFile::Log(base) | LogFile::Index(base) => others.push((base, name)),
             // Those that have no segment any more are removed with all others that have none.
             LogFile::Snapshot(_) | LogFile::Leftover | LogFile::Other => {}
         }
     }
     if cleaned.is_empty() && swaps.is_empty() {
-        return Ok(());
+        return Ok(entries);
     }
     tracing::info!(
         dir = %dir.display(),
@@ -74,7 +74,7 @@ pub(super) fn finish(fs: &dyn Fs, dir: &Path) -> Result<(), OpenError> {
         fs.rename(&path, &dir.join(place))?;
     }
     fs.sync_dir(dir)?;
-    Ok(())
+    Ok(fs.list(dir)?)
 }
 
 fn swap_name(dir: &Path, base: Offset) -> String {
