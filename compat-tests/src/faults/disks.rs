@@ -29,11 +29,11 @@ impl Disk {
 
     /// Nothing must be open for writing on it.
     pub fn make_read_only(&self) -> Outcome<()> {
-        mount(["-o", "remount,ro"], &self.path)
+        mount(["-o", "remount,bind,ro"], &self.path)
     }
 
     pub fn make_writable(&self) -> Outcome<()> {
-        mount(["-o", "remount,rw"], &self.path)
+        mount(["-o", "remount,bind,rw"], &self.path)
     }
 }
 
