@@ -13,7 +13,7 @@ use super::pump::{Lane, Observed, Window, pump};
 use super::report::digits;
 use super::server::{Kind, Programs, Server};
 use super::work::produced;
-use super::{Outcome, batch, long_log, messages, topics};
+use super::{Outcome, batch, disk, long_log, messages, topics};
 
 const LANES: usize = 2;
 const IN_FLIGHT: usize = 4;
@@ -30,6 +30,8 @@ const SETTLING: Duration = Duration::from_secs(3);
 const WARM_UP: Duration = Duration::from_secs(1);
 /// For the first load on a JVM.
 const JVM_WARM_UP: Duration = Duration::from_secs(12);
+/// For what the server before has left to be written.
+const DISK_PATIENCE: Duration = Duration::from_secs(10);
 /// Files that this process needs beside its connections.
 const OTHER_FILES: usize = 200;
 
@@ -111,6 +113,7 @@ fn window(measured: Duration) -> Window {
 
 fn start(kind: Kind, programs: &Programs) -> Outcome<Server> {
     eprintln!("growth: {kind}");
+    disk::settle(DISK_PATIENCE)?;
     Server::start(kind, Durability::PageCache, programs)
 }
 

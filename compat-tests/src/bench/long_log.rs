@@ -66,7 +66,10 @@ pub struct Costs {
 /// The sizes to measure at, ascending. The longest is `wanted`, but at most half of what the disk has left, in whole
 /// [`SIZE_STEP`]s.
 pub fn sizes(wanted: u64) -> Outcome<Vec<u64>> {
-    let allowed = disk::free_bytes()? / 2;
+    sizes_within(wanted, disk::free_bytes()? / 2)
+}
+
+fn sizes_within(wanted: u64, allowed: u64) -> Outcome<Vec<u64>> {
     let longest = wanted.min(allowed - allowed % SIZE_STEP);
     if longest < SIZES[0] {
         return Err(Failure::new("the disk has no room for a log"));
@@ -292,5 +295,56 @@ fn looked_up(answer: &[u8]) -> Outcome<usize> {
     match messages::check_listed(answer)?.as_slice() {
         [offset] if *offset >= 0 => Ok(0),
         offsets => Err(Failure::new(format!("a look-up finds {offsets:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_log_leaves_half_of_the_disk() {
+        let sizes = |wanted, allowed| sizes_within(wanted, allowed).expect("there is room");
+        assert_eq!(
+            sizes(2_000_000_000, 90_000_000_000),
+            [1_000_000, 100_000_000, 1_000_000_000, 2_000_000_000]
+        );
+        assert_eq!(
+            sizes(50_000_000_000, 777_000_000),
+            [1_000_000, 100_000_000, 700_000_000]
+        );
+        assert!(sizes_within(50_000_000_000, 90_000_000).is_err());
+    }
+
+    /// Two stretches with a gap in time and offsets between them; every answer is looked for among all requests.
+    #[test]
+    fn a_look_up_expects_the_first_request_that_is_not_older() {
+        let stretch = |first_ms, requests, offset| Stretch {
+            first_ms,
+            requests,
+            offsets: vec![offset; PARTITIONS],
+        };
+        let stretches = [stretch(1_000, 3, 0), stretch(5_000, 8, 500)];
+        let requests: Vec<(i64, i64)> = stretches
+            .iter()
+            .flat_map(|stretch| {
+                (0..stretch.requests as i64).map(|index| {
+                    let offset = stretch.offsets[0] + index * BATCH_RECORDS as i64;
+                    (stretch.first_ms + index * REQUEST_MS, offset)
+                })
+            })
+            .collect();
+        let mut random = StdRng::seed_from_u64(SEED);
+        for _ in 0..1_000 {
+            let ((_, timestamp_ms), expected) = look_up(&stretches, &mut random);
+            let first = requests
+                .iter()
+                .find(|(of_request, _)| *of_request >= timestamp_ms);
+            assert_eq!(
+                first.map(|(_, offset)| *offset),
+                Some(expected),
+                "{timestamp_ms}"
+            );
+        }
     }
 }

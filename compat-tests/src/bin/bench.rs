@@ -77,8 +77,8 @@ struct Defaults {
 
 const FULL: Defaults = Defaults {
     rounds: 5,
-    seconds: 3.0,
-    jvm_warm_up: Duration::from_secs(10),
+    seconds: 2.5,
+    jvm_warm_up: Duration::from_secs(6),
     produced_bytes_max: 1_000_000_000,
     log_gigabytes: 50,
     tools: ToolsAmount {
@@ -97,15 +97,15 @@ const FULL: Defaults = Defaults {
 
 const QUICK: Defaults = Defaults {
     rounds: 2,
-    seconds: 1.0,
-    jvm_warm_up: Duration::from_secs(3),
+    seconds: 0.8,
+    jvm_warm_up: Duration::from_millis(1_200),
     produced_bytes_max: 500_000_000,
     log_gigabytes: 1,
     tools: ToolsAmount {
         rounds: 1,
         java: ToolRecords {
             full_speed: 100_000,
-            paced: 8_000,
+            paced: 6_000,
         },
         rdkafka: ToolRecords {
             full_speed: 500_000,

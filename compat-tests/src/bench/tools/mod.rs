@@ -56,17 +56,18 @@ pub fn run(
     amount: Amount,
     is_wanted: impl Fn(&str) -> bool,
 ) -> Outcome<String> {
-    let kinds = || kinds.iter().filter(|kind| **kind != Kind::Bare);
-    let wanted = |tool: ToolKind| {
-        let all = Codec::ALL.into_iter();
-        all.filter(|codec| is_wanted(&session::key(tool, *codec)))
-            .collect::<Vec<_>>()
-    };
-    let place = Place::open()?;
+    let kinds: Vec<Kind> = kinds
+        .iter()
+        .copied()
+        .filter(|kind| *kind != Kind::Bare)
+        .collect();
     let mut tools = Vec::new();
     for kind in ToolKind::ALL {
-        let codecs = wanted(kind);
-        if !codecs.is_empty() && kinds().next().is_some() {
+        let codecs: Vec<Codec> = Codec::ALL
+            .into_iter()
+            .filter(|codec| is_wanted(&session::key(kind, *codec)))
+            .collect();
+        if !codecs.is_empty() {
             tools.push((Tool::open(kind)?, codecs));
         }
     }
@@ -74,17 +75,14 @@ pub fn run(
         .iter()
         .flat_map(|(tool, codecs)| codecs.iter().map(|codec| Session::new(tool, *codec)))
         .collect();
-    if sessions.is_empty() {
+    if sessions.is_empty() || kinds.is_empty() {
         return Ok(String::new());
     }
-    let servers = kinds()
+    let place = Place::open()?;
+    let servers = kinds
+        .into_iter()
         .map(|kind| {
-            Server::start_with(
-                *kind,
-                Durability::PageCache,
-                programs,
-                &[NO_REBALANCE_DELAY],
-            )
+            Server::start_with(kind, Durability::PageCache, programs, &[NO_REBALANCE_DELAY])
         })
         .collect::<Outcome<Vec<_>>>()?;
     let rows = do_sessions(&sessions, &servers, amount, &place)?;

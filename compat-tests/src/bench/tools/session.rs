@@ -158,15 +158,11 @@ impl<'a> Session<'a> {
         disk::settle(DISK_PATIENCE)?;
         let topic = format!("{}-{when}", self.key());
         topics::create(server, &topic, PARTITIONS, Durability::PageCache)?;
-        let done = [Step::Write, Step::Read, Step::Paced].map(|step| {
-            let of_tool = match self.tool.kind() {
-                ToolKind::Java => amount.java,
-                ToolKind::Rdkafka => amount.rdkafka,
-            };
-            let records = match step {
-                Step::Write | Step::Read => of_tool.full_speed,
-                Step::Paced => of_tool.paced,
-            };
+        let of_tool = match self.tool.kind() {
+            ToolKind::Java => amount.java,
+            ToolKind::Rdkafka => amount.rdkafka,
+        };
+        let run_step = |step, records| {
             let job = Job {
                 step,
                 codec: self.codec,
@@ -177,9 +173,10 @@ impl<'a> Session<'a> {
                 place,
             };
             self.run_step(server, when, &job)
-        });
-        let [write, read, paced] = done;
-        let (write, read, paced) = (write?, read?, paced?);
+        };
+        let write = run_step(Step::Write, of_tool.full_speed)?;
+        let read = run_step(Step::Read, of_tool.full_speed)?;
+        let paced = run_step(Step::Paced, of_tool.paced)?;
         topics::delete(server, &topic)?;
         let numbers = MEASURES.iter().map(|(step, measure)| {
             let done = match step {
