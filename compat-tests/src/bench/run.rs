@@ -40,6 +40,8 @@ const WARM_UP: Duration = Duration::from_millis(400);
 const START_KEY: &str = "start";
 /// A server that has just started settles for so long before its memory is taken.
 const SETTLING: Duration = Duration::from_secs(1);
+/// All works together, in each of two passes: less leaves Apache Kafka half compiled.
+const JVM_WARM_UP_PASS_MIN: Duration = Duration::from_secs(10);
 /// For the disk, before each run.
 const DISK_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -149,10 +151,13 @@ fn do_works(options: &Options, works: &[&Work], programs: &Programs) -> Outcome<
         .flat_map(|work| Metric::ALL.map(|metric| Row::of_work(work, metric)))
         .collect();
     if options.servers.contains(&Kind::Kafka) {
+        // Where few works are wanted, each gets more.
+        let share = JVM_WARM_UP_PASS_MIN / u32::try_from(works.len()).unwrap_or(u32::MAX);
+        let warm_up = options.jvm_warm_up.max(share);
         // Twice, because what a work brings along undoes what the compiler has made for those before.
         for when in ["warm", "warmer"] {
             for work in works {
-                let mut pace = options.pace(options.jvm_warm_up);
+                let mut pace = options.pace(warm_up);
                 pace.window.measured = Duration::ZERO;
                 run_one(work, find(&servers, Kind::Kafka, work)?, when, pace)?;
             }

@@ -122,7 +122,7 @@ pub fn key(tool: ToolKind, codec: Codec) -> String {
 /// What a reader of the table has to know.
 pub fn footnote(amount: Amount) -> String {
     format!(
-        "Records of 1 KB, {PARTITIONS} partitions, acks=all, the tools' defaults; {} records a run of the Java tools, {} \
+        "Records of 1 KB, {PARTITIONS} partitions, acks=all, linger.ms=5; {} records a run of the Java tools, {} \
          of rdkafka_performance, which sends the same value over and over. At {PACE_A_SECOND} records a second: \
          linger.ms=0. CPU is the server's; everything else is what the tool says.",
         amount.java.full_speed, amount.rdkafka.full_speed
