@@ -41,7 +41,7 @@ const START_KEY: &str = "start";
 /// A server that has just started settles for so long before its memory is taken.
 const SETTLING: Duration = Duration::from_secs(1);
 /// All works together, in each of two passes: less leaves Apache Kafka half compiled.
-const JVM_WARM_UP_PASS_MIN: Duration = Duration::from_secs(10);
+const JVM_WARM_UP_PASS_MIN: Duration = Duration::from_secs(15);
 /// For the disk, before each run.
 const DISK_PATIENCE: Duration = Duration::from_secs(10);
 
