@@ -4,6 +4,7 @@
 //! at anything after the end mark, and refuses linked blocks; a broker that took more than this
 //! would store batches that Java consumers cannot read.
 
+use std::cell::Cell;
 use std::hash::Hasher;
 use std::ops::RangeInclusive;
 
@@ -31,14 +32,17 @@ pub struct Lz4Frame<'a> {
     has_content_checksum: bool,
     is_finished: bool,
     block: Block<'a>,
-    /// Where compressed blocks go; kept from block to block.
-    decompressed: Vec<u8>,
+    /// Where compressed blocks go; kept from block to block, with what earlier ones have left in it.
+    room: Vec<u8>,
 }
 
 /// Where the current block lies.
 enum Block<'a> {
     Stored(&'a [u8]),
-    Decompressed,
+    /// At the front of the room.
+    Decompressed {
+        block_bytes: usize,
+    },
 }
 
 impl<'a> Lz4Frame<'a> {
@@ -69,7 +73,7 @@ impl<'a> Lz4Frame<'a> {
             has_content_checksum: flags & 0x04 != 0,
             is_finished: false,
             block: Block::Stored(&[]),
-            decompressed: Vec::new(),
+            room: Vec::new(),
         })
     }
 
@@ -77,7 +81,7 @@ impl<'a> Lz4Frame<'a> {
     pub fn piece(&self) -> &[u8] {
         match self.block {
             Block::Stored(block) => block,
-            Block::Decompressed => &self.decompressed,
+            Block::Decompressed { block_bytes } => &self.room[..block_bytes],
         }
     }
 
@@ -117,14 +121,35 @@ impl<'a> Lz4Frame<'a> {
     }
 
     fn decompress(&mut self, block: &[u8]) -> Result<(), DecompressError> {
-        let room = self.block_bytes_max.min(block.len() * GROWTH_MAX);
-        self.decompressed.resize(room, 0);
-        let block_bytes = lz4_flex::block::decompress_into(block, &mut self.decompressed)
-            .map_err(|_| corrupt("bad lz4 block"))?;
-        self.decompressed.truncate(block_bytes);
-        self.block = Block::Decompressed;
+        let room_bytes = self.block_bytes_max.min(block.len() * GROWTH_MAX);
+        if self.room.is_empty() {
+            self.room = SPARE_ROOM.take();
+        }
+        if self.room.len() < room_bytes {
+            self.room.resize(room_bytes, 0);
+        }
+        let room = &mut self.room[..room_bytes];
+        let block_bytes =
+            lz4_flex::block::decompress_into(block, room).map_err(|_| corrupt("bad lz4 block"))?;
+        self.block = Block::Decompressed { block_bytes };
         Ok(())
     }
+}
+
+impl Drop for Lz4Frame<'_> {
+    fn drop(&mut self) {
+        if !self.room.is_empty() && self.room.len() <= SPARE_ROOM_BYTES_MAX {
+            SPARE_ROOM.set(std::mem::take(&mut self.room));
+        }
+    }
+}
+
+/// What a thread keeps of the room for a block: filling it with zeros costs as much as decompressing a small batch.
+/// Larger blocks than those that Kafka's clients write are not worth the memory.
+const SPARE_ROOM_BYTES_MAX: usize = BLOCK_BYTES_WRITTEN;
+
+thread_local! {
+    static SPARE_ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// The level that Kafka takes when none is configured. It stands for the fast encoder.
