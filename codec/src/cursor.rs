@@ -84,6 +84,17 @@ impl<'a> Cursor<'a> {
     /// fifth byte that do not fit are dropped.
     #[inline]
     pub(crate) fn read_unsigned_varint(&mut self) -> Result<u32, Fault> {
+        // Nearly all are counts, and lengths of names.
+        if let Some(&byte) = self.bytes.get(self.position)
+            && byte < 0x80
+        {
+            self.position += 1;
+            return Ok(byte.into());
+        }
+        self.read_long_varint()
+    }
+
+    fn read_long_varint(&mut self) -> Result<u32, Fault> {
         let mut value = 0;
         for index in 0..VARINT_BYTES_MAX {
             let [byte] = self.take_array()?;

@@ -6,6 +6,7 @@
 
 mod cursor;
 mod error;
+mod fetch_request;
 mod fetch_response;
 mod frame;
 mod header;
@@ -21,6 +22,7 @@ mod topic_ref;
 mod wire;
 
 pub use error::{DecodeError, EncodeError, Fault, FrameError, HeaderError, ShapeError};
+pub use fetch_request::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic};
 pub use fetch_response::{
     AbortedTransaction, EpochEndOffset, FetchResponse, FetchedPartition, FetchedTopic, FileRange,
     LeaderIdAndEpoch, NodeEndpoint, Segment, SnapshotId, encode_fetch_response,

@@ -29,7 +29,7 @@ use kafka_protocol::messages::{
     DescribeTopicPartitionsResponse, DescribeTransactionsRequest, DescribeTransactionsResponse,
     DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse, ElectLeadersRequest,
     ElectLeadersResponse, EndTxnRequest, EndTxnResponse, ExpireDelegationTokenRequest,
-    ExpireDelegationTokenResponse, FetchRequest, FindCoordinatorRequest, FindCoordinatorResponse,
+    ExpireDelegationTokenResponse, FindCoordinatorRequest, FindCoordinatorResponse,
     GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse, HeartbeatRequest,
     HeartbeatResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
     InitProducerIdRequest, InitProducerIdResponse, InitializeShareGroupStateRequest,
@@ -203,7 +203,6 @@ macro_rules! library_responses {
 }
 
 library_requests! {
-    FetchRequest,
     ListOffsetsRequest,
     MetadataRequest,
     FindCoordinatorRequest,

@@ -123,6 +123,40 @@ impl<'a> Reader<'a> {
         Ok(Some(elements))
     }
 
+    /// Ends a struct of which the caller knows tagged fields: `read_tagged` reads the one with a tag, or says that it does
+    /// not know it, without having read anything.
+    pub(crate) fn end_struct_with(
+        &mut self,
+        mut read_tagged: impl FnMut(&mut Self, u32) -> Result<bool, Fault>,
+    ) -> Result<(), Fault> {
+        if !self.is_flexible {
+            return Ok(());
+        }
+        let count = self.cursor.read_unsigned_varint()?;
+        let mut least_tag = 0;
+        for _ in 0..count {
+            let tag = self.cursor.read_unsigned_varint()?;
+            if u64::from(tag) < least_tag {
+                return Err(Fault::TagsNotAscending { tag });
+            }
+            least_tag = u64::from(tag) + 1;
+            let declared = self.cursor.read_unsigned_varint()? as usize;
+            let start = self.position();
+            if !read_tagged(self, tag)? {
+                self.cursor.take(declared)?;
+            }
+            let actual = self.position() - start;
+            if actual != declared {
+                return Err(Fault::TagSizeWrong {
+                    tag,
+                    declared,
+                    actual,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Ends a struct: skips its tagged fields, of which the caller knows none.
     pub(crate) fn end_struct(&mut self) -> Result<(), Fault> {
         if self.is_flexible {

@@ -14,9 +14,9 @@ use kafka_protocol::messages::{
     DescribeProducersRequest, DescribeQuorumRequest, DescribeShareGroupOffsetsRequest,
     DescribeTopicPartitionsRequest, DescribeTransactionsRequest,
     DescribeUserScramCredentialsRequest, ElectLeadersRequest, EndTxnRequest,
-    ExpireDelegationTokenRequest, FetchRequest, FindCoordinatorRequest,
-    GetTelemetrySubscriptionsRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
-    InitProducerIdRequest, InitializeShareGroupStateRequest, JoinGroupRequest, LeaveGroupRequest,
+    ExpireDelegationTokenRequest, FindCoordinatorRequest, GetTelemetrySubscriptionsRequest,
+    HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
+    InitializeShareGroupStateRequest, JoinGroupRequest, LeaveGroupRequest,
     ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
     ListPartitionReassignmentsRequest, ListTransactionsRequest, MetadataRequest,
     OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
@@ -27,7 +27,7 @@ use kafka_protocol::messages::{
     UpdateFeaturesRequest, WriteShareGroupStateRequest,
 };
 use klamm_codec::{
-    DecodeError, ProduceRequest, RequestBody, WriteTxnMarkersRequest, decode_request,
+    DecodeError, FetchRequest, ProduceRequest, RequestBody, WriteTxnMarkersRequest, decode_request,
 };
 
 /// Decodes a body as the message type of its API key and drops the message. `None` for a key without a type.

@@ -3,6 +3,7 @@
 mod apis;
 mod bodies;
 mod fetch;
+mod fetch_request;
 mod golden;
 mod headers;
 mod hostile;

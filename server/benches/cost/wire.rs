@@ -132,7 +132,8 @@ fn decode_fetch(partition_count: i32) -> Step {
     Box::new(move || {
         let (header, body) = klamm_codec::decode_request_header(black_box(frame.clone()))
             .expect("the header is well-formed");
-        let request = klamm_codec::decode_request::<FetchRequest>(header.api_version, body);
+        let request =
+            klamm_codec::decode_request::<klamm_codec::FetchRequest>(header.api_version, body);
         black_box(request.expect("the request is well-formed"));
     })
 }

@@ -14,10 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_protocol::messages::{FetchRequest, TopicName};
 use klamm_codec::{
-    AbortedTransaction, EpochEndOffset, FetchResponse, FetchedPartition, FetchedTopic, Segment,
-    TopicRef, encode_fetch_response,
+    AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchTopic, FetchedPartition,
+    FetchedTopic, ForgottenTopic, Segment, TopicRef, encode_fetch_response,
 };
 use klamm_log_store::Slice;
 use klamm_log_store::partition::ReadLimit;
@@ -31,9 +30,7 @@ use crate::fetch::plan::{self, Limits, PartitionAnswer, Round, Target};
 use crate::fetch::session::{FetchContext, NO_SESSION, PartitionKey, Wanted};
 use crate::log_range::LogRange;
 
-const FIRST_LEADER_EPOCH_VERSION: i16 = 9;
 const FIRST_TOPIC_ID_VERSION: i16 = 13;
-const FIRST_REPLICA_STATE_VERSION: i16 = 15;
 const READ_COMMITTED: i8 = 1;
 const NO_PREFERRED_REPLICA: i32 = -1;
 /// KAFKA_STORAGE_ERROR is not known to clients below this version, which get NOT_LEADER_OR_FOLLOWER instead.
@@ -47,11 +44,12 @@ pub fn run(ctx: &Ctx<'_>, body: Bytes) -> Handled {
     };
     let version = ctx.version();
     let broker = Arc::clone(ctx.broker);
+    let limits = limits(&request, broker.config().fetch_bytes_max);
     let context = broker.fetch_sessions.context(
         request.session_id,
         request.session_epoch,
-        wanted(&request, version),
-        &forgotten(&request, version),
+        wanted(request.topics),
+        &forgotten(request.forgotten),
         version >= FIRST_TOPIC_ID_VERSION,
         ctx.now_ms,
     );
@@ -66,7 +64,6 @@ pub fn run(ctx: &Ctx<'_>, body: Bytes) -> Handled {
     if targets.is_empty() {
         return answering.handled(failed);
     }
-    let limits = limits(&request, version, answering.broker.config().fetch_bytes_max);
     let round = plan::read(&targets, limits);
     let bytes_min = u64::try_from(request.min_bytes.min(limits.bytes_max)).unwrap_or(0);
     if request.max_wait_ms <= 0 || round.is_urgent || round.readable_bytes >= bytes_min {
@@ -100,14 +97,10 @@ async fn long_poll(
     }
 }
 
-fn limits(request: &FetchRequest, version: i16, broker_bytes_max: i32) -> Limits {
-    let replica_id = if version >= FIRST_REPLICA_STATE_VERSION {
-        request.replica_state.replica_id.0
-    } else {
-        request.replica_id.0
-    };
+fn limits(request: &FetchRequest, broker_bytes_max: i32) -> Limits {
     // Every negative replica id is a consumer's, the debugging ones included (FetchRequest.isConsumer).
-    let read = if replica_id >= 0 {
+    let is_from_follower = request.replica_id >= 0;
+    let read = if is_from_follower {
         ReadLimit::LogEnd
     } else if request.isolation_level == READ_COMMITTED {
         ReadLimit::LastStable
@@ -117,29 +110,29 @@ fn limits(request: &FetchRequest, version: i16, broker_bytes_max: i32) -> Limits
     Limits {
         bytes_max: request.max_bytes.min(broker_bytes_max),
         read,
-        is_from_follower: replica_id >= 0,
+        is_from_follower,
     }
 }
 
 /// The partitions that a request names, each once: of two entries the later counts, at the place of the earlier.
-fn wanted(request: &FetchRequest, version: i16) -> Vec<(PartitionKey, Wanted)> {
+fn wanted(topics: Vec<FetchTopic>) -> Vec<(PartitionKey, Wanted)> {
+    let is_single = topics.len() == 1 && topics[0].partitions.len() == 1;
     let mut wanted: Vec<(PartitionKey, Wanted)> = Vec::new();
     let mut places: HashMap<PartitionKey, usize> = HashMap::new();
-    for topic in &request.topics {
-        for partition in &topic.partitions {
-            let key = (
-                topic_ref(&topic.topic, topic.topic_id, version),
-                partition.partition,
-            );
+    for FetchTopic { topic, partitions } in topics {
+        for partition in partitions {
+            let key = (topic.clone(), partition.index);
             let of_client = |epoch: i32| (epoch >= 0).then_some(epoch);
             let value = Wanted {
                 fetch_offset: partition.fetch_offset,
-                bytes_max: partition.partition_max_bytes,
-                current_leader_epoch: (version >= FIRST_LEADER_EPOCH_VERSION)
-                    .then(|| of_client(partition.current_leader_epoch))
-                    .flatten(),
+                bytes_max: partition.bytes_max,
+                current_leader_epoch: of_client(partition.current_leader_epoch),
                 last_fetched_epoch: of_client(partition.last_fetched_epoch),
             };
+            if is_single {
+                wanted.push((key, value));
+                continue;
+            }
             match places.get(&key) {
                 Some(place) => wanted[*place].1 = value,
                 None => {
@@ -152,26 +145,15 @@ fn wanted(request: &FetchRequest, version: i16) -> Vec<(PartitionKey, Wanted)> {
     wanted
 }
 
-fn forgotten(request: &FetchRequest, version: i16) -> Vec<PartitionKey> {
-    request
-        .forgotten_topics_data
-        .iter()
-        .flat_map(|topic| {
-            let topic_ref = topic_ref(&topic.topic, topic.topic_id, version);
-            topic
-                .partitions
-                .iter()
-                .map(move |index| (topic_ref.clone(), *index))
+fn forgotten(topics: Vec<ForgottenTopic>) -> Vec<PartitionKey> {
+    topics
+        .into_iter()
+        .flat_map(|ForgottenTopic { topic, partitions }| {
+            partitions
+                .into_iter()
+                .map(move |index| (topic.clone(), index))
         })
         .collect()
-}
-
-fn topic_ref(name: &TopicName, id: uuid::Uuid, version: i16) -> TopicRef {
-    if version >= FIRST_TOPIC_ID_VERSION {
-        TopicRef::Id(id)
-    } else {
-        TopicRef::Name(name.clone())
-    }
 }
 
 /// One request on its way to an answer.
