@@ -11,6 +11,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 /// The deadlines of one broker. Copies are the same deadlines.
@@ -23,9 +24,16 @@ pub struct Deadlines {
 struct State {
     pending: BTreeMap<(Instant, u64), Waker>,
     last_id: u64,
-    /// When the timer rings, and which timer it is: one that was set for a later moment has been replaced.
-    timer: Option<(Instant, u64)>,
+    timer: Option<Timer>,
     last_timer: u64,
+}
+
+#[derive(Debug)]
+struct Timer {
+    rings: Instant,
+    /// Which timer it is: one that was set for a later moment has been replaced, but may be ringing.
+    id: u64,
+    task: AbortHandle,
 }
 
 /// The deadline came first.
@@ -62,19 +70,27 @@ impl Deadlines {
 
     /// Makes sure that a timer rings at `deadline`, or earlier.
     fn set_timer(&self, state: &mut State, deadline: Instant) {
-        if state.timer.is_some_and(|(rings, _)| rings <= deadline) {
-            return;
+        if let Some(timer) = &state.timer {
+            if timer.rings <= deadline {
+                return;
+            }
+            // It would sleep on until its own moment, and there may be many of its kind.
+            timer.task.abort();
         }
         state.last_timer += 1;
         let id = state.last_timer;
-        state.timer = Some((deadline, id));
         let deadlines = self.clone();
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let mut next = Some(deadline);
             while let Some(deadline) = next {
                 tokio::time::sleep_until(deadline).await;
                 next = deadlines.ring(id);
             }
+        });
+        state.timer = Some(Timer {
+            rings: deadline,
+            id,
+            task: task.abort_handle(),
         });
     }
 
@@ -88,12 +104,13 @@ impl Deadlines {
         {
             due.push(entry.remove());
         }
-        let is_current = state.timer.is_some_and(|(_, current)| current == id);
-        let mut next = None;
-        if is_current {
-            next = state.pending.first_key_value().map(|(key, _)| key.0);
-            state.timer = next.map(|next| (next, id));
-        }
+        let next = state.pending.first_key_value().map(|(key, _)| key.0);
+        let timer = state.timer.take_if(|timer| timer.id == id);
+        let next = timer.and_then(|timer| {
+            let rings = next?;
+            state.timer = Some(Timer { rings, ..timer });
+            Some(rings)
+        });
         drop(state);
         for waker in due {
             waker.wake();
@@ -204,6 +221,23 @@ mod tests {
         let began = Instant::now();
         assert_eq!(second.await, Err(Elapsed));
         assert!((150..155).contains(&began.elapsed().as_millis()));
+    }
+
+    #[tokio::test]
+    async fn a_timer_that_is_replaced_is_gone() {
+        // Each wait is over at once, and each has an earlier deadline than the one before it.
+        let deadlines = Deadlines::default();
+        let began = Instant::now();
+        for seconds in (1_000..2_000).rev() {
+            let deadline = began + Duration::from_secs(seconds);
+            let wait = deadlines.before(deadline, tokio::task::yield_now());
+            assert_eq!(wait.await, Ok(()));
+        }
+        tokio::task::yield_now().await;
+        let tasks = tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks();
+        assert!(tasks <= 2, "{tasks} timers are left");
     }
 
     #[tokio::test(start_paused = true)]

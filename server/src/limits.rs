@@ -151,6 +151,8 @@ impl RequestMemory {
         let largest = connections
             .arriving
             .values()
+            // Who has been told already may be busy elsewhere, and must not shield the others.
+            .filter(|arriving| !arriving.is_evicted.load(Ordering::SeqCst))
             .map(|arriving| (arriving.bytes.load(Ordering::Relaxed), arriving))
             .filter(|(bytes, _)| *bytes > 0)
             .max_by_key(|(bytes, _)| *bytes);
@@ -169,6 +171,10 @@ impl ConnectionMemory {
     /// [`Evicted`] when this connection's own frame was the one to give way.
     pub async fn take(&mut self, bytes: usize) -> Result<RequestPermit, Evicted> {
         let own_bytes = self.arriving.bytes.load(Ordering::Relaxed);
+        if own_bytes == 0 {
+            // Meant the frame before, which became complete while it was chosen.
+            self.arriving.is_evicted.store(false, Ordering::SeqCst);
+        }
         let permit = match self.budget.try_take(bytes, own_bytes) {
             Some(permit) => permit,
             None => self.wait_for(bytes, own_bytes).await?,
@@ -288,6 +294,31 @@ mod tests {
         connection.completed(false);
         let evicted = tokio::time::timeout(EVICTION_GRACE, connection.evicted());
         assert!(evicted.await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_eviction_that_comes_too_late_does_not_hit_the_next_frame() {
+        let budget = RequestMemory::new(100);
+        let mut connection = budget.connection();
+        drop(connection.take(90).await.unwrap());
+        connection.completed(false);
+        // Its frame was still incomplete when it was chosen.
+        connection.arriving.is_evicted.store(true, Ordering::SeqCst);
+        let _permit = connection.take(90).await.unwrap();
+        let evicted = tokio::time::timeout(EVICTION_GRACE, connection.evicted());
+        assert!(evicted.await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_notice_its_eviction_does_not_shield_others() {
+        // The largest is busy elsewhere, for example with a peer that does not read: the next one is asked.
+        let budget = RequestMemory::new(100);
+        let (mut busy, mut hog) = (budget.connection(), budget.connection());
+        let _permits = (busy.take(60).await.unwrap(), hog.take(40).await.unwrap());
+        budget.evict_largest_incomplete();
+        budget.evict_largest_incomplete();
+        let evicted = tokio::time::timeout(EVICTION_GRACE, hog.evicted());
+        assert!(evicted.await.is_ok());
     }
 
     #[tokio::test]

@@ -4,7 +4,11 @@ mod support;
 
 use std::time::Duration;
 
-use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest};
+use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
+use kafka_protocol::messages::{
+    ApiVersionsRequest, FindCoordinatorRequest, GroupId, JoinGroupRequest, MetadataRequest,
+};
+use kafka_protocol::protocol::StrBytes;
 use support::{Client, SOON, broker, raw_frame};
 use tokio::io::AsyncWriteExt;
 
@@ -205,6 +209,45 @@ async fn a_peer_that_pipelines_and_never_reads_is_held_back() {
         "{used} bytes are held for a peer that does not read, after {sent_bytes} bytes sent"
     );
     assert_alive(address).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_behind_one_that_waits_takes_no_memory() {
+    // Four megabytes behind a JoinGroup that waits for the first rebalance to end.
+    let (server, address) = broker(&["group.initial.rebalance.delay.ms=3000"]).await;
+    let mut client = Client::connect(address).await;
+    let protocol = JoinGroupRequestProtocol::default().with_name(StrBytes::from_static_str("p"));
+    let join = JoinGroupRequest::default()
+        .with_group_id(GroupId(StrBytes::from_static_str("g")))
+        .with_session_timeout_ms(10_000)
+        .with_rebalance_timeout_ms(10_000)
+        .with_protocol_type(StrBytes::from_static_str("consumer"))
+        .with_protocols(vec![protocol]);
+    // Makes the internal topic.
+    let find = FindCoordinatorRequest::default().with_key(StrBytes::from_static_str("g"));
+    client.call(0, &find).await;
+    client.send(1, &join).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let large = raw_frame(18, 0, &vec![0; 4 << 20]);
+    let mut most_bytes = 0;
+    let watch = async {
+        loop {
+            most_bytes = most_bytes.max(server.broker.request_memory.bytes_used());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let write = async {
+        client.stream.write_all(&large).await.ok();
+        std::future::pending::<()>().await;
+    };
+    let both = async { tokio::join!(watch, write) };
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), both)
+            .await
+            .is_err()
+    );
+    assert!(most_bytes < 1 << 20, "{most_bytes} bytes were held");
     server.stop().await;
 }
 

@@ -307,3 +307,136 @@ async fn brokers_in_one_process_share_nothing() {
     other.call(0, &ApiVersionsRequest::default()).await;
     second.stop().await;
 }
+
+/// A produce request whose answer is large, because it names many topics that nobody knows.
+fn produce_with_large_answer(value: &str) -> ProduceRequest {
+    let mut request = produce(value, 1);
+    for index in 0..100 {
+        let name = format!("unknown-{index:0>200}");
+        let mut unknown = request.topic_data[0].clone();
+        unknown.name = TopicName(StrBytes::from_string(name));
+        request.topic_data.push(unknown);
+    }
+    request
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_that_does_not_read_holds_up_no_waiting_fetch() {
+    // Until its answers fill the socket, and with the append whose answer no longer fits.
+    let (server, address) = broker(&["socket.send.buffer.bytes=16384"]).await;
+    let (mut consumer, mut producer) = (
+        Client::connect(address).await,
+        Client::connect(address).await,
+    );
+    create_topic(&mut consumer).await;
+    let log = server
+        .broker
+        .partition_by_name("orders", 0)
+        .expect("its log");
+    for offset in 0..10_000 {
+        consumer.send(4, &fetch(offset, 60_000)).await;
+        let request = produce_with_large_answer("unread");
+        let sending = producer.send(7, &request);
+        let appended = async {
+            sending.await;
+            while log.log_end().0 <= offset {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(2), appended)
+            .await
+            .is_err()
+        {
+            assert!(offset > 0);
+            server.stop().await;
+            return;
+        }
+        let (_, response) = consumer.receive::<FetchRequest>(4).await;
+        assert_eq!(record_bytes(&response), batch("unread").len());
+    }
+    panic!("the producer's socket never filled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_ends_connections_whose_fetch_waits() {
+    // One client waits, another one has closed its side for writing as well.
+    let (server, address) = broker(&[]).await;
+    let (mut waiting, mut half_closed) = (
+        Client::connect(address).await,
+        Client::connect(address).await,
+    );
+    create_topic(&mut waiting).await;
+    waiting.send(4, &fetch(0, 60_000)).await;
+    half_closed.send(4, &fetch(0, 60_000)).await;
+    half_closed.stream.shutdown().await.expect("half a close");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let broker = std::sync::Arc::downgrade(&server.broker);
+    let started = Instant::now();
+    server.stop().await;
+    assert!(started.elapsed() < Duration::from_secs(4));
+    waiting.expect_closed().await;
+    half_closed.expect_closed().await;
+    assert!(broker.upgrade().is_none(), "nothing of the broker is left");
+}
+
+/// Produce requests without acks, `count` of them, that take `frame_bytes` each.
+fn silent_requests(count: usize, frame_bytes: usize) -> Vec<u8> {
+    let key = ApiKey::Produce as i16;
+    // Its length is a varint of two bytes from 64 on.
+    let overhead = frame(key, 7, 1, &produce(&"x".repeat(100), 0)).len() - 100;
+    let request = produce(&"x".repeat(frame_bytes - overhead), 0);
+    let request = frame(key, 7, 1, &request);
+    assert_eq!(request.len(), frame_bytes);
+    request.repeat(count)
+}
+
+#[test]
+fn requests_that_fill_every_read_leave_the_thread_to_others() {
+    // Sixteen requests fill the buffer to its last byte, again and again.
+    let network = NetworkThreads::start(1).expect("threads");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let is_answered = runtime.block_on(async {
+        let (server, address) = broker_on(network.threads(), &[]).await;
+        let mut flood = Client::connect(address).await;
+        create_topic(&mut flood).await;
+        let requests = silent_requests(8 * 1024, 512);
+        let work = async {
+            flood.stream.write_all(&requests).await.expect("they leave");
+            flood.call(0, &ApiVersionsRequest::default()).await;
+        };
+        let is_answered = tokio::time::timeout(SOON, work).await.is_ok();
+        if is_answered {
+            server.stop().await;
+        }
+        is_answered
+    });
+    if !is_answered {
+        // Its thread would never end.
+        std::mem::forget(network);
+    }
+    assert!(is_answered);
+}
+
+#[tokio::test]
+async fn a_flood_of_requests_lets_other_connections_of_its_thread_have_a_turn() {
+    // On one thread: when the other client is answered, most of the flood is still to come.
+    let (server, address) = broker(&[]).await;
+    let (mut flood, mut other) = (
+        Client::connect(address).await,
+        Client::connect(address).await,
+    );
+    create_topic(&mut flood).await;
+    other.call(0, &ApiVersionsRequest::default()).await;
+    let log = server
+        .broker
+        .partition_by_name("orders", 0)
+        .expect("its log");
+    // Not a part of the size of a buffer.
+    let requests = silent_requests(1_000, 210);
+    flood.stream.write_all(&requests).await.expect("they leave");
+    let began = log.log_end().0;
+    other.call(0, &ApiVersionsRequest::default()).await;
+    let meanwhile = log.log_end().0 - began;
+    assert!(meanwhile < 700, "{meanwhile} requests were served first");
+    server.stop().await;
+}

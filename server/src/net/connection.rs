@@ -14,6 +14,7 @@ use kafka_protocol::messages::ApiKey;
 use klamm_codec::{RequestPrefix, Segment, peek_request};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
+use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -128,6 +129,8 @@ struct Connection {
 impl Connection {
     async fn run(mut self, mut reader: FrameReader, shutdown: CancellationToken) -> End {
         let mut held: Option<RequestFrame> = None;
+        // Whether something has arrived behind the answer that is parked.
+        let mut has_arrived = false;
         let mut idle_deadline = Instant::now() + self.limits.idle_max;
         let idle = tokio::time::sleep_until(idle_deadline);
         let stopped = shutdown.cancelled();
@@ -135,6 +138,7 @@ impl Connection {
         loop {
             let (has_started, taken_in) = self.take_in(&mut reader, &mut held).await;
             if has_started {
+                has_arrived = false;
                 idle_deadline = Instant::now() + self.limits.idle_max;
             }
             if let Err(end) = self.write_ready().await {
@@ -143,24 +147,27 @@ impl Connection {
             self.woken.finish(FINISHED_FOR_OTHERS_MAX);
             match taken_in {
                 Ok(()) => {}
-                Err(End::PeerClosed) => return self.drain().await,
+                Err(End::PeerClosed) => return self.drain(&shutdown).await,
                 Err(end) => return end,
             }
             if held.as_ref().is_some_and(|frame| self.may_start(frame)) {
                 continue;
             }
-            // A request that comes while an answer is parked shows that the answer has been sent.
-            let may_read = held.is_none() && (self.park() || self.may_read());
+            // A request that comes while an answer is parked shows that the answer has been sent, unless its client does
+            // not wait for answers. It stays unread until then, and takes no memory.
+            let is_parked = self.park();
+            let may_read = held.is_none() && self.may_read() || is_parked && !has_arrived;
             tokio::select! {
                 biased;
-                made = next_made(&mut self.due, held.is_some()) => {
+                made = next_made(&mut self.due, has_arrived || held.is_some()) => {
                     if let Err(end) = self.made(made) {
                         return end;
                     }
                 }
-                frame = reader.next(), if may_read => match frame {
-                    Ok(frame) => held = Some(frame),
-                    Err(ReadError::Closed) => return self.drain().await,
+                next = next_or_arrival(&mut reader, is_parked), if may_read => match next {
+                    Ok(Some(frame)) => held = Some(frame),
+                    Ok(None) => has_arrived = true,
+                    Err(ReadError::Closed) => return self.drain(&shutdown).await,
                     Err(error) => return End::Read(error),
                 },
                 () = idle.as_mut() => {
@@ -205,6 +212,10 @@ impl Connection {
             taken_bytes += frame.bytes.len();
             if let Err(end) = self.start(frame) {
                 return (true, Err(end));
+            }
+            // Frames that are in the buffer already cost no call of the socket that would end the task's turn.
+            if poll_once(consume_budget()).await.is_none() {
+                return (true, Ok(()));
             }
         }
     }
@@ -350,10 +361,14 @@ impl Connection {
         // Nearly always the socket takes it at once, and no timer is needed.
         let sent = match poll_once(sending.as_mut()).await {
             Some(sent) => sent,
-            None => match tokio::time::timeout(self.limits.idle_max, sending).await {
-                Ok(sent) => sent,
-                Err(_) => return Err(End::Idle),
-            },
+            None => {
+                // Others are not to wait until this client reads.
+                self.woken.wake_owners();
+                match tokio::time::timeout(self.limits.idle_max, sending).await {
+                    Ok(sent) => sent,
+                    Err(_) => return Err(End::Idle),
+                }
+            }
         };
         sent.map_err(End::Write)
     }
@@ -398,7 +413,7 @@ impl Connection {
     }
 
     /// Answers what is still due after the peer has closed its side.
-    async fn drain(mut self) -> End {
+    async fn drain(mut self, shutdown: &CancellationToken) -> End {
         loop {
             if let Err(end) = self.write_ready().await {
                 return end;
@@ -406,10 +421,22 @@ impl Connection {
             if self.due.is_empty() {
                 return End::PeerClosed;
             }
-            let made = next_made(&mut self.due, true).await;
-            if let Err(end) = self.made(made) {
-                return end;
+            tokio::select! {
+                made = next_made(&mut self.due, true) => {
+                    if let Err(end) = self.made(made) {
+                        return end;
+                    }
+                }
+                () = shutdown.cancelled() => return End::Shutdown,
             }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(Answer::Parked(parked)) = self.due.front().map(|due| &due.answer) {
+            parked.abandon();
         }
     }
 }
@@ -429,6 +456,18 @@ async fn next_made(due: &mut VecDeque<Due>, awaits_sending: bool) -> Made {
         Some(Answer::Refused(reason)) => Made::Failed(std::mem::take(reason)),
         None => std::future::pending().await,
     }
+}
+
+/// The next request, or `None` when there is something to read but an answer `is_parked`.
+async fn next_or_arrival(
+    reader: &mut FrameReader,
+    is_parked: bool,
+) -> Result<Option<RequestFrame>, ReadError> {
+    if is_parked {
+        reader.arrived().await?;
+        return Ok(None);
+    }
+    reader.next().await.map(Some)
 }
 
 /// Whether a request may start before earlier ones of its connection are answered.

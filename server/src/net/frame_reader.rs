@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
+use tokio::task::coop::consume_budget;
 
 use super::poll_once;
 use crate::limits::{ConnectionMemory, RequestMemory, RequestPermit};
@@ -97,6 +98,14 @@ impl FrameReader {
         }
     }
 
+    /// Resolves when there is something to read, if only the end of the stream. Takes no memory for it.
+    pub async fn arrived(&self) -> Result<(), ReadError> {
+        match &self.chunk {
+            Some(_) => Ok(()),
+            None => self.stream.readable().await.map_err(ReadError::Io),
+        }
+    }
+
     /// Waits for the first bytes of a frame. Takes memory only when they are there: an idle connection holds none.
     async fn begin(&mut self) -> Result<(), ReadError> {
         self.stream.readable().await.map_err(ReadError::Io)?;
@@ -104,10 +113,12 @@ impl FrameReader {
         let first_read = poll_once(self.read_more()).await;
         match first_read {
             Some(result) => result,
-            // There was nothing after all.
+            // There was nothing after all, or the task has used up its turn. In that case the socket still counts as
+            // readable, and to ask it again without a pause would never end.
             None => {
                 self.chunk = None;
                 self.memory.completed(false);
+                consume_budget().await;
                 Ok(())
             }
         }

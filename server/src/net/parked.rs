@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -80,6 +81,14 @@ impl Parked {
         Self::take_made(&mut lock(&self.state))
     }
 
+    /// For the owner that ends: lets go of what the answer waits for, which holds on to this and to the socket by its
+    /// waker.
+    pub fn abandon(&self) {
+        let state = std::mem::replace(&mut *lock(&self.state), State::Taken);
+        // Not under the lock: this takes the locks of the logs that it waits for.
+        drop(state);
+    }
+
     /// For whoever brought what it waits for: makes the answer, and sends it if the socket takes all of it now.
     fn finish(self: &Arc<Self>) {
         let mut state = lock(&self.state);
@@ -106,12 +115,15 @@ impl Parked {
             return;
         };
         let waker = Waker::from(Arc::clone(self));
-        if let Poll::Ready(made) = making.as_mut().poll(&mut Context::from_waker(&waker)) {
-            *state = State::Made(match made {
-                Ok(frame) => Made::Unsent(frame),
-                Err(reason) => Made::Failed(reason),
-            });
-        }
+        let mut context = Context::from_waker(&waker);
+        // A panic is to end the connection that it belongs to, and not the one that goes on with its answer.
+        let polled = catch_unwind(AssertUnwindSafe(|| making.as_mut().poll(&mut context)));
+        *state = State::Made(match polled {
+            Ok(Poll::Pending) => return,
+            Ok(Poll::Ready(Ok(frame))) => Made::Unsent(frame),
+            Ok(Poll::Ready(Err(reason))) => Made::Failed(reason),
+            Err(_) => Made::Failed("its answer panicked".to_owned()),
+        });
     }
 
     fn take_made(state: &mut State) -> Option<Made> {
@@ -211,7 +223,8 @@ impl Woken {
         self.wake_owners();
     }
 
-    fn wake_owners(&mut self) {
+    /// Leaves all of them to their owners.
+    pub fn wake_owners(&mut self) {
         for parked in self.parked.drain(..) {
             parked.wake_owner();
         }
@@ -240,4 +253,25 @@ fn send_now(stream: &TcpStream, frame: &mut Frame) -> io::Result<Option<Frame>> 
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_panics_does_not_end_who_finishes_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let making = async {
+            let made: Result<Frame, CloseReason> = Ok(Frame::new());
+            assert!(made.is_err(), "on purpose");
+            made
+        };
+        let parked = Parked::new(Box::pin(making), Arc::new(stream.into_split().1));
+        parked.finish();
+        assert!(matches!(parked.made(), Some(Made::Failed(_))));
+    }
 }
