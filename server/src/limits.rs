@@ -55,7 +55,7 @@ pub struct ConnectionMemory {
 /// The memory of one buffer; it goes back when the last copy is dropped.
 #[derive(Clone)]
 pub struct RequestPermit {
-    _charge: Arc<Charge>,
+    charge: Arc<Charge>,
 }
 
 struct Charge {
@@ -99,6 +99,21 @@ impl RequestMemory {
         self.bytes_used.load(Ordering::SeqCst)
     }
 
+    /// Counts `bytes` that are in memory already.
+    pub fn charge(self: &Arc<Self>, bytes: usize) -> RequestPermit {
+        self.bytes_used.fetch_add(bytes, Ordering::SeqCst);
+        self.permit(bytes)
+    }
+
+    fn permit(self: &Arc<Self>, bytes: usize) -> RequestPermit {
+        RequestPermit {
+            charge: Arc::new(Charge {
+                budget: Arc::clone(self),
+                bytes,
+            }),
+        }
+    }
+
     /// Takes `bytes` if the budget has them, or if nothing but `own_bytes` is in memory.
     fn try_take(self: &Arc<Self>, bytes: usize, own_bytes: usize) -> Option<RequestPermit> {
         let taken = self
@@ -107,12 +122,7 @@ impl RequestMemory {
                 let fits = used.saturating_add(bytes) <= self.bytes_max || used <= own_bytes;
                 fits.then(|| used.saturating_add(bytes))
             });
-        taken.is_ok().then(|| RequestPermit {
-            _charge: Arc::new(Charge {
-                budget: Arc::clone(self),
-                bytes,
-            }),
-        })
+        taken.is_ok().then(|| self.permit(bytes))
     }
 
     async fn take(self: &Arc<Self>, bytes: usize, own_bytes: usize) -> RequestPermit {
@@ -160,6 +170,13 @@ impl RequestMemory {
             arriving.is_evicted.store(true, Ordering::SeqCst);
             arriving.evicted.notify_one();
         }
+    }
+}
+
+impl RequestPermit {
+    /// The size of the buffer.
+    pub fn bytes(&self) -> usize {
+        self.charge.bytes
     }
 }
 
@@ -225,7 +242,7 @@ impl Drop for Charge {
 
 impl fmt::Debug for RequestPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RequestPermit({} bytes)", self._charge.bytes)
+        write!(f, "RequestPermit({} bytes)", self.charge.bytes)
     }
 }
 

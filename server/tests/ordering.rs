@@ -206,6 +206,34 @@ async fn a_waiting_fetch_whose_client_will_send_no_more_is_still_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_waits_keeps_no_buffer_that_is_much_larger() {
+    // After a request of half a megabyte the next one is expected to be as large; it is a small fetch, which waits.
+    let (server, address) = broker(&[]).await;
+    let mut client = Client::connect(address).await;
+    create_topic(&mut client).await;
+    let large = "large".repeat(100_000);
+    client.call(7, &produce(&large, 1)).await;
+    let fetched = client.send(4, &fetch(1, 60_000)).await;
+    let fetch_waits = async {
+        // The buffer of the fetch has come and gone when only the fetch itself is left.
+        loop {
+            let used = server.broker.request_memory.bytes_used();
+            if (1..1024).contains(&used) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, fetch_waits)
+        .await
+        .expect("the buffer goes back");
+    let mut producer = Client::connect(address).await;
+    producer.call(7, &produce("at last", 1)).await;
+    assert_eq!(client.receive::<FetchRequest>(4).await.0, fetched);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_waiting_fetch_gets_a_large_answer_in_full() {
     // Too large to be copied, and larger than the socket takes at once while nobody reads.
     let (server, address) = broker(&["socket.send.buffer.bytes=16384"]).await;

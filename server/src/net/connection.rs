@@ -171,10 +171,12 @@ impl Connection {
                     Err(error) => return End::Read(error),
                 },
                 () = idle.as_mut() => {
+                    // Another connection may have sent the answer a moment ago.
+                    let was_due = !self.due.is_empty();
                     if let Err(end) = self.look_at_parked() {
                         return end;
                     }
-                    if !self.due.is_empty() {
+                    if was_due {
                         idle_deadline = Instant::now() + self.limits.idle_max;
                     } else if Instant::now() >= idle_deadline {
                         return End::Idle;
@@ -279,6 +281,11 @@ impl Connection {
     /// Runs stage one of a request.
     fn start(&mut self, frame: RequestFrame) -> Result<(), End> {
         let peek = peek_request(&frame.bytes).map_err(|error| End::Refused(error.to_string()))?;
+        let frame = if overlaps(peek.api_key) {
+            frame
+        } else {
+            frame.on_its_own(&self.broker.request_memory)
+        };
         let mut is_alone = false;
         let mut woken = std::mem::take(&mut self.woken);
         let handled = woken.collect(|| self.dispatch(&peek, frame.bytes));

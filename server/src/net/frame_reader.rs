@@ -21,6 +21,8 @@ const EXPECTED_BYTES_MAX: usize = 1024 * 1024;
 /// What is read beyond the expected frame. A read that does not fill its buffer has emptied the socket, and saves the
 /// next one.
 const SPARE_BYTES: usize = 256;
+/// The part of its buffer that a frame fills at least, as a divisor, if it may hold on to it.
+const SHARE_MIN: usize = 4;
 const LENGTH_BYTES: usize = 4;
 
 /// One request as it came from the socket, without its length prefix.
@@ -29,6 +31,21 @@ pub struct RequestFrame {
     pub bytes: Bytes,
     /// The memory of the frame; to be held until the request is answered.
     pub permit: RequestPermit,
+}
+
+impl RequestFrame {
+    /// For a request that may wait for long, or parts of which the broker may keep: gives it memory of its own, if it
+    /// would hold a buffer that is much larger.
+    pub fn on_its_own(self, memory: &Arc<RequestMemory>) -> Self {
+        let bytes = self.bytes.len();
+        if self.permit.bytes() / SHARE_MIN <= bytes {
+            return self;
+        }
+        Self {
+            bytes: Bytes::copy_from_slice(&self.bytes),
+            permit: memory.charge(bytes),
+        }
+    }
 }
 
 /// Why no frame came.

@@ -19,7 +19,7 @@ pub(super) static SOCKETS: &[Definition] = &[
     def("socket.send.buffer.bytes", Int, "102400")
         .doc("Size of the kernel's send buffer of a connection; -1 leaves it to the system."),
     def("socket.receive.buffer.bytes", Int, "102400")
-        .doc("Size of the kernel's receive buffer of a connection; -1 leaves it to the system."),
+        .doc("Size of the kernel's receive buffer of a connection; -1, or unset, leaves it to the system, which is quicker for large requests."),
     def("socket.request.max.bytes", Int, "104857600")
         .at_least(1)
         .doc("Longest request that is read; a longer one ends its connection."),

@@ -116,7 +116,7 @@ pub struct NetworkConfig {
     pub threads: usize,
     /// `socket.send.buffer.bytes`; `None`: the system's own choice.
     pub send_buffer_bytes: Option<usize>,
-    /// `socket.receive.buffer.bytes`; `None`: the system's own choice.
+    /// `socket.receive.buffer.bytes` where it is set; `None`: the system's own choice.
     pub receive_buffer_bytes: Option<usize>,
 }
 
@@ -325,8 +325,9 @@ impl NetworkConfig {
             listen_backlog: int(values, "socket.listen.backlog.size"),
             threads: network_threads(values),
             send_buffer_bytes: usize::try_from(values.integer("socket.send.buffer.bytes")).ok(),
-            receive_buffer_bytes: usize::try_from(values.integer("socket.receive.buffer.bytes"))
-                .ok(),
+            receive_buffer_bytes: Some(values.integer("socket.receive.buffer.bytes"))
+                .filter(|_| values.is_set("socket.receive.buffer.bytes"))
+                .and_then(|bytes| usize::try_from(bytes).ok()),
         }
     }
 }

@@ -122,8 +122,8 @@ fn answer(terms: Terms, mut answers: Answers) -> Handled {
         };
     }
     let deadlines = terms.broker.deadlines.clone();
+    let deadline = Instant::now() + timeout;
     Handled::Later(Box::pin(async move {
-        let deadline = Instant::now() + timeout;
         let in_time = deadlines.before(deadline, answers.await_commits()).await;
         if in_time.is_err() {
             answers.time_out();
