@@ -1,6 +1,9 @@
 //! Request bodies made from the shape table: valid bytes for every API and version.
 
-use klamm_codec::{Api, Field, Kind};
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+use klamm_codec::{Api, Field, Kind, find_api};
 
 use crate::random::Random;
 
@@ -35,6 +38,33 @@ pub fn every_version() -> impl Iterator<Item = (&'static Api, i16)> {
     klamm_codec::apis()
         .iter()
         .flat_map(|api| (api.versions.first..=api.versions.last).map(move |version| (api, version)))
+}
+
+/// How many random bodies of each version a decoder is compared with the library on.
+const COMPARED_ROUNDS: u64 = 200;
+
+/// Hands over random bodies of an API at each version, about half of them with tagged fields that no schema knows, and what
+/// names the case in a failure.
+pub fn for_random_bodies(
+    api_key: i16,
+    versions: RangeInclusive<i16>,
+    seed: u64,
+    mut check: impl FnMut(i16, Bytes, &str),
+) {
+    let api = find_api(api_key).expect("the API has a row");
+    for version in versions {
+        for round in 0..COMPARED_ROUNDS {
+            let mut random = Random::of_case(seed, api_key, version, round);
+            let style = if random.one_in(2) {
+                Style::Any
+            } else {
+                Style::WithUnknownTags
+            };
+            let body = Bytes::from(random_body(api, version, style, &mut random).bytes);
+            let case = format!("version {version} seed {seed:#x} round {round}");
+            check(version, body, &case);
+        }
+    }
 }
 
 /// Makes a body. With the same generator, `Style::WithUnknownTags` makes the body of `Style::Any` and adds the tags.

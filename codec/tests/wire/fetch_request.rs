@@ -6,37 +6,22 @@ use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::Decodable;
 use klamm_codec::{
     DecodeError, Fault, FetchPartition, FetchRequest, FetchTopic, ForgottenTopic, ShapeError,
-    TopicRef, decode_request, find_api,
+    TopicRef, decode_request,
 };
 use uuid::Uuid;
 
-use crate::bodies::{Style, random_body};
-use crate::random::Random;
+use crate::bodies::for_random_bodies;
 
 const SEED: u64 = 0xfe7c5;
 
 #[test]
 fn random_fetch_requests_are_read_as_the_library_reads_them() {
-    let api = find_api(1).expect("Fetch has a row");
-    for version in 4..=18 {
-        for round in 0..200 {
-            let mut random = Random::of_case(SEED, 1, version, round);
-            let style = if random.one_in(2) {
-                Style::Any
-            } else {
-                Style::WithUnknownTags
-            };
-            let body = Bytes::from(random_body(api, version, style, &mut random).bytes);
-            let library =
-                LibraryRequest::decode(&mut body.clone(), version).expect("the body is valid");
-            let ours = decode_request::<FetchRequest>(version, body).expect("the body is valid");
-            assert_eq!(
-                ours,
-                as_ours(version, library),
-                "version {version} seed {SEED:#x} round {round}"
-            );
-        }
-    }
+    for_random_bodies(1, 4..=18, SEED, |version, body, case| {
+        let library =
+            LibraryRequest::decode(&mut body.clone(), version).expect("the body is valid");
+        let ours = decode_request::<FetchRequest>(version, body).expect("the body is valid");
+        assert_eq!(ours, as_ours(version, library), "{case}");
+    });
 }
 
 #[test]

@@ -8,11 +8,11 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use klamm_codec::{
     EncodeError, ProduceRequest, ProduceResponse, ProducedPartition, ProducedRecordError,
-    ProducedTopic, TopicRef, decode_request, encode_response, find_api,
+    ProducedTopic, TopicRef, decode_request, encode_response,
 };
 use uuid::Uuid;
 
-use crate::bodies::{Style, random_body};
+use crate::bodies::for_random_bodies;
 use crate::random::Random;
 
 const SEED: u64 = 0x9100;
@@ -20,27 +20,12 @@ const CORRELATION_ID: i32 = 0x0a0b_0c0d;
 
 #[test]
 fn random_produce_requests_are_read_as_the_library_reads_them() {
-    let api = find_api(0).expect("Produce has a row");
-    for version in 3..=13 {
-        for round in 0..200 {
-            let mut random = Random::of_case(SEED, 0, version, round);
-            let style = if random.one_in(2) {
-                Style::Any
-            } else {
-                Style::WithUnknownTags
-            };
-            let body = Bytes::from(random_body(api, version, style, &mut random).bytes);
-            let library =
-                LibraryRequest::decode(&mut body.clone(), version).expect("the body is valid");
-            let ours = decode_request::<ProduceRequest>(version, body).expect("the body is valid");
-            assert_same(
-                version,
-                &ours,
-                &library,
-                &format!("version {version} seed {SEED:#x} round {round}"),
-            );
-        }
-    }
+    for_random_bodies(0, 3..=13, SEED, |version, body, case| {
+        let library =
+            LibraryRequest::decode(&mut body.clone(), version).expect("the body is valid");
+        let ours = decode_request::<ProduceRequest>(version, body).expect("the body is valid");
+        assert_same(version, &ours, &library, case);
+    });
 }
 
 #[test]

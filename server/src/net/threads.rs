@@ -16,8 +16,8 @@ use tokio_util::task::TaskTracker;
 /// more of it than threads are free, and end when they are idle.
 const BLOCKING_THREADS_MAX: usize = 256;
 
-/// The network threads of a process. Dropping them cuts off what still runs there; not to be dropped inside of a
-/// runtime.
+/// The network threads of a process. Dropping them ends their tasks, and waits for blocking work that has begun there; not
+/// to be dropped inside of a runtime.
 #[derive(Debug)]
 pub struct NetworkThreads {
     _runtimes: Vec<Runtime>,
@@ -43,7 +43,7 @@ struct Seat {
 }
 
 impl NetworkThreads {
-    /// Starts `count` threads, at least one (`num.network.threads`).
+    /// Starts `count` threads, at least one (`klamm.network.threads`).
     ///
     /// # Errors
     /// What the system says when it has no more threads or descriptors.
